@@ -1,0 +1,1 @@
+"""CoRead: the radiologist's second reader."""

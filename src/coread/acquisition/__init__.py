@@ -1,0 +1,1 @@
+"""How images were made: quality, dose, protocol."""

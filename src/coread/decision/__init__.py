@@ -1,0 +1,1 @@
+"""Advice from findings: worklist order, guideline rules, differential diagnosis."""

@@ -1,0 +1,1 @@
+"""Answers against truth: ROC, reader studies, calibration, survival, agreement, drift."""

@@ -1,0 +1,1 @@
+"""Where jobs run: here, in a worker process, on a cluster."""

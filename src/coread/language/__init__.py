@@ -1,0 +1,1 @@
+"""Report text, read and written."""

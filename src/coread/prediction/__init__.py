@@ -1,0 +1,1 @@
+"""Tables of features into risk, response and survival, calibrated and explained."""

@@ -1,0 +1,1 @@
+"""Learned models: detection, segmentation, classification, and what they looked at."""

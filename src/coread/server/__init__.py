@@ -1,0 +1,1 @@
+"""The HTTP side: the reading page, the API, DICOMweb and FHIR on one origin."""

@@ -1,0 +1,1 @@
+"""What is kept: the database, objects by content, the audit log."""

@@ -1,0 +1,1 @@
+"""Use cases: ingest, run analyzers, second reading, export."""
