@@ -9,7 +9,22 @@ from __future__ import annotations
 
 
 class CoreadError(Exception):
-    """Anything that CoRead raises on purpose."""
+    """Anything that CoRead raises on purpose.
+
+    Args:
+        came: What came, or the whole message.
+        expected: What was expected.
+        todo: What to do.
+    """
+
+    def __init__(self, came: str, expected: str = "", todo: str = "") -> None:
+        super().__init__(came, expected, todo)  # all arguments, or it can't come back from a worker
+        self.came = came
+        self.expected = expected
+        self.todo = todo
+
+    def __str__(self) -> str:
+        return "; ".join(part for part in (self.came, self.expected, self.todo) if part)
 
 
 class InputError(CoreadError, ValueError):
@@ -48,9 +63,9 @@ class MissingExtraError(CoreadError, ImportError):
     """An optional dependency is not installed."""
 
     def __init__(self, package: str, extra: str) -> None:
-        super().__init__(package, extra)  # all arguments, or it can't come back from a worker
+        super().__init__(f"{package} is missing", "", f"`pip install 'coread[{extra}]'` brings it")
         self.package = package
         self.extra = extra
 
-    def __str__(self) -> str:
-        return f"{self.package} is missing; `pip install 'coread[{self.extra}]'` brings it"
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.package, self.extra)

@@ -16,6 +16,7 @@ from coread.core.analysis import (
     StudyInfo,
     card_from_table,
 )
+from coread.core.archive import FileEntry, FileRole, InstanceHeader
 from coread.core.codes import CodedConcept, Interval, Probability, Quantity
 from coread.core.finding import Cue, Finding, Measurement, Model, Note, Origin, Reader
 from coread.core.geometry import Geometry, Grid, ImagePlane
@@ -44,12 +45,15 @@ __all__ = [
     "CodedConcept",
     "Contour",
     "Cue",
+    "FileEntry",
+    "FileRole",
     "Finding",
     "Geometry",
     "Grid",
     "Image",
     "ImagePlane",
     "Inputs",
+    "InstanceHeader",
     "Interval",
     "LabelMap",
     "Map",

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coread.core import analysis, codes, finding, geometry, image, match, reading, region, report
+from coread.core import analysis, archive, codes, finding, geometry, image, match, reading, region, report
 from coread.errors import DataError
 
 Document = dict[str, Any]
-_MODULES = (analysis, codes, finding, geometry, image, match, reading, region, report)
+_MODULES = (analysis, archive, codes, finding, geometry, image, match, reading, region, report)
 _TYPES: dict[str, type] = {
     name: value
     for module in _MODULES
