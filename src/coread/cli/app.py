@@ -1,0 +1,89 @@
+"""The command line: one table of commands, each imported when it is asked for."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from typing import Any
+
+import click
+import typer
+from typer.core import TyperGroup
+
+from coread.cli.common import Exit, report_error
+from coread.errors import CoreadError
+
+# name: (module, one line); a noun with verbs is a group of its own
+COMMANDS = {
+    "read": ("coread.cli.read", "Read studies from files or folders and write results to a folder."),
+    "serve": ("coread.cli.serve", "Serve the reading page over a library."),
+    "demo": ("coread.cli.demo", "Make a simulated demo library, process it and serve it."),
+    "models": ("coread.cli.models", "Models: list, show, verify, evaluate, import, enable, threshold."),
+    "train": ("coread.cli.train", "Train a model."),
+    "radiomics": ("coread.cli.radiomics", "Radiomics: extract, verify, stability."),
+    "evaluate": ("coread.cli.evaluate", "Evaluate: reader studies, calibration, subgroups, drift and more."),
+    "report": ("coread.cli.report", "Report text: structure, labels."),
+    "guideline": ("coread.cli.guideline", "What a guideline says of a finding."),
+    "differential": ("coread.cli.differential", "Ranked diagnoses from findings."),
+    "config": ("coread.cli.config", "Settings: show where each value comes from."),
+    "doctor": ("coread.cli.doctor", "Check this installation."),
+    "audit": ("coread.cli.audit", "Audit log: show and verify."),
+}
+
+
+class LazyCommands(TyperGroup):
+    """Imports a command's module when the command is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of the commands that are there."""
+        return [name for name, (module, _) in COMMANDS.items() if _exists(module)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> Any:
+        """Return a command, or a stand-in with its one line while the help is listed."""
+        if cmd_name not in COMMANDS or not _exists(COMMANDS[cmd_name][0]):
+            return None
+        module, line = COMMANDS[cmd_name]
+        if ctx.params.get("help") or "--help" in sys.argv[1:2]:
+            return click.Command(cmd_name, short_help=line, help=line)
+        command = typer.main.get_command(importlib.import_module(module).app)
+        command.name = cmd_name
+        return command
+
+
+def _exists(module: str) -> bool:
+    return importlib.util.find_spec(module) is not None
+
+
+app = typer.Typer(
+    cls=LazyCommands,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def coread(
+    version: bool = typer.Option(False, "--version", help="Print the version and leave.", is_eager=True),
+) -> None:
+    """CoRead, the radiologist's second reader. A research tool, not for diagnosis."""
+    if version:
+        from importlib.metadata import version as installed
+
+        typer.echo(f"coread {installed('coread')}")
+        raise typer.Exit
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; an error becomes three lines and an exit code here and nowhere else."""
+    try:
+        code = app(args=arguments, standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(Exit.USAGE)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(Exit.CANCELLED)
+    except CoreadError as error:
+        sys.exit(report_error(error))
+    sys.exit(code or 0)
