@@ -7,7 +7,6 @@ import importlib.util
 import sys
 from typing import Any
 
-import click
 import typer
 from typer.core import TyperGroup
 
@@ -31,24 +30,39 @@ COMMANDS = {
     "audit": ("coread.cli.audit", "Audit log: show and verify."),
 }
 
+# typer has its own copy of click and re-exports only the leaves of its exceptions
+UsageProblem: Any = typer.BadParameter.__mro__[2]
+
 
 class LazyCommands(TyperGroup):
     """Imports a command's module when the command is used."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:
         """Return the names of the commands that are there."""
         return [name for name, (module, _) in COMMANDS.items() if _exists(module)]
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> Any:
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Return a command, or a stand-in with its one line while the help is listed."""
         if cmd_name not in COMMANDS or not _exists(COMMANDS[cmd_name][0]):
             return None
         module, line = COMMANDS[cmd_name]
-        if ctx.params.get("help") or "--help" in sys.argv[1:2]:
-            return click.Command(cmd_name, short_help=line, help=line)
+        if getattr(self, "listing", False):
+            return _stand_in(cmd_name, line)
         command = typer.main.get_command(importlib.import_module(module).app)
         command.name = cmd_name
         return command
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the list of commands without importing them."""
+        self.listing = True
+        super().format_commands(ctx, formatter)
+        self.listing = False
+
+
+def _stand_in(name: str, line: str) -> Any:
+    listed = typer.Typer(add_completion=False)
+    listed.command(name, help=line)(lambda: None)
+    return typer.main.get_command(listed)
 
 
 def _exists(module: str) -> bool:
@@ -79,10 +93,10 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line; an error becomes three lines and an exit code here and nowhere else."""
     try:
         code = app(args=arguments, standalone_mode=False)
-    except click.ClickException as error:
+    except UsageProblem as error:
         error.show()
         sys.exit(Exit.USAGE)
-    except (click.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         sys.exit(Exit.CANCELLED)
     except CoreadError as error:
         sys.exit(report_error(error))
