@@ -1,0 +1,617 @@
+"""Image filters of IBSI 2: mean, Laplacian of Gaussian, Laws, Gabor, wavelets; Riesz as an extra.
+
+A filter takes an image box (slice, row, column) and its spacing and gives the response on the same
+box. Filters with a finite `margin` may be given a crop: beyond the image's edge they continue it by
+their boundary rule; a crop that reaches ``margin`` voxels beyond a region is as good as the image.
+The others (``margin`` None) span the image and need all of it.
+
+References:
+    IBSI 2, Whybra et al. 2024, doi:10.1148/radiol.231319; arXiv 2006.05470.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from itertools import permutations, product
+from typing import ClassVar, Literal, Protocol, runtime_checkable
+
+import numpy as np
+from scipy import fft
+
+from coread.errors import InputError
+from coread.quant.radiomics import _filter_kernels as kernels
+from coread.quant.radiomics._typing import Floats, Ints
+
+Boundary = Literal["zero", "nearest", "periodic", "mirror"]
+Pooling = Literal["max", "min", "average"]
+_PAD: dict[str, Literal["constant", "edge", "wrap", "symmetric"]] = {
+    "zero": "constant",
+    "nearest": "edge",
+    "periodic": "wrap",
+    "mirror": "symmetric",
+}
+
+
+@runtime_checkable
+class Filter(Protocol):
+    """An image filter; settings hold them, `FILTERS` names them."""
+
+    standardised: ClassVar[bool]
+
+    @property
+    def code(self) -> str:
+        """Short name for columns, unique among settings."""
+        ...
+
+    def margin(self, spacing_mm: Floats) -> Ints | None:
+        """Return how many voxels it reaches along each axis, or None for the whole image."""
+        ...
+
+    def response(self, image: Floats, spacing_mm: Floats) -> Floats:
+        """Return the response map, same shape."""
+        ...
+
+
+@dataclass(frozen=True)
+class _Taps:
+    """A one-dimensional kernel and the tap that lies on the voxel itself."""
+
+    values: tuple[float, ...]
+    centre: int
+
+    @classmethod
+    def plain(cls, values: Floats) -> _Taps:
+        return cls(tuple(float(v) for v in values), len(values) // 2)
+
+    @property
+    def flipped(self) -> _Taps:
+        """The mirrored kernel; one of even length moves by a voxel as well."""
+        return _Taps(self.values[::-1], len(self.values) - 1 - self.centre)
+
+
+def convolve(image: Floats, taps: _Taps, axis: int, boundary: Boundary) -> Floats:
+    """Return the convolution of a box along one axis."""
+    width = [(0, 0)] * 3
+    width[axis] = (len(taps.values) - 1 - taps.centre, taps.centre)
+    if boundary == "periodic" and max(width[axis]) > image.shape[axis]:
+        raise InputError("a periodic filter is wider than the image; choose another boundary")
+    padded = np.pad(image, width, mode=_PAD[boundary])
+    weights = np.array(taps.values[::-1])
+    if axis == 2:
+        lines = kernels.correlate_last(padded.reshape(-1, padded.shape[2]), weights)
+        return lines.reshape(image.shape)
+    inner = image.shape[2] if axis == 1 else image.shape[1] * image.shape[2]
+    shaped = padded.reshape(-1, padded.shape[axis], inner)
+    return kernels.correlate_middle(shaped, weights).reshape(image.shape)
+
+
+_Chain = tuple[_Taps, ...]  # kernels applied one after the other along an axis
+
+
+def _rotations(dimensions: int) -> Iterator[tuple[tuple[int, ...], tuple[bool, ...]]]:
+    """Yield the proper right-angle rotations: where each axis comes from, whether it is mirrored."""
+    for order in permutations(range(dimensions)):
+        inversions = sum(a > b for n, a in enumerate(order) for b in order[n + 1 :])
+        for flips in product((False, True), repeat=dimensions):
+            if (inversions + sum(flips)) % 2 == 0:
+                yield order, flips
+
+
+def _separable(
+    image: Floats,
+    chains: tuple[_Chain, ...],
+    boundary: Boundary,
+    pooling: Pooling | None,
+) -> Floats:
+    """Return the response of a separable filter, pooled over rotations where asked.
+
+    ``chains`` run x, y and, in space, z: columns, rows, slices.
+    """
+    dimensions = len(chains)
+    if pooling is None:
+        variants = Counter([chains])
+    else:
+        variants = Counter(
+            tuple(
+                tuple(taps.flipped if flip else taps for taps in chains[source])
+                for source, flip in zip(order, flips, strict=True)
+            )
+            for order, flips in _rotations(dimensions)
+        )
+    pooled: Floats | None = None
+
+    def visit(done: Floats, prefix: tuple[_Chain, ...]) -> None:
+        nonlocal pooled
+        if len(prefix) == dimensions:
+            if pooling == "average":
+                share = done * (variants[prefix] / variants.total())
+                pooled = share if pooled is None else pooled + share
+            elif pooled is None:
+                pooled = done
+            else:
+                pooled = (np.minimum if pooling == "min" else np.maximum)(pooled, done)
+            return
+        depth = len(prefix)
+        axis = 2 - depth
+        for chain in dict.fromkeys(v[depth] for v in variants if v[:depth] == prefix):
+            result = done
+            for taps in chain:
+                result = convolve(result, taps, axis, boundary)
+            visit(result, (*prefix, chain))
+
+    visit(image, ())
+    assert pooled is not None  # there is always one variant
+    return pooled
+
+
+def _box_mean(image: Floats, size: int, boundary: Boundary, dimensions: int) -> Floats:
+    taps = _Taps.plain(np.full(size, 1 / size))
+    for axis in range(3 - dimensions, 3):
+        image = convolve(image, taps, axis, boundary)
+    return image
+
+
+def _reach(size: int, dimensions: int) -> Ints:
+    return np.array([0 if dimensions == 2 else size, size, size], dtype=np.int64)
+
+
+def _number(value: float) -> str:
+    return f"{value:g}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mean:
+    """Mean over a cube or square of ``support`` voxels (odd)."""
+
+    support: int = 5
+    boundary: Boundary = "mirror"
+    planar: bool = False
+    standardised: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if self.support < 1 or self.support % 2 == 0:
+            raise InputError(f"a mean filter's support is odd, got {self.support}")
+
+    @property
+    def code(self) -> str:
+        """Short name."""
+        return f"mean_{self.support}" + ("_2d" if self.planar else "")
+
+    def margin(self, spacing_mm: Floats) -> Ints | None:
+        """Voxels reached along each axis."""
+        if self.boundary == "periodic":
+            return None
+        return _reach(self.support // 2, 2 if self.planar else 3)
+
+    def response(self, image: Floats, spacing_mm: Floats) -> Floats:
+        """Response map."""
+        return _box_mean(image, self.support, self.boundary, 2 if self.planar else 3)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaplacianOfGaussian:
+    """Laplacian of Gaussian of scale ``sigma_mm``, cut at ``truncate`` sigma.
+
+    Attributes:
+        sigma_mm: Scale.
+        truncate: Kernel radius in sigma.
+        boundary: How the image goes on beyond its edge.
+        planar: Slice by slice.
+        scaled: Multiply by sigma squared, as PyRadiomics (ITK) does; not standardised.
+    """
+
+    sigma_mm: float = 1.0
+    truncate: float = 4.0
+    boundary: Boundary = "mirror"
+    planar: bool = False
+    scaled: bool = False
+    standardised: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if not (self.sigma_mm > 0 and self.truncate > 0):
+            raise InputError(f"sigma and truncation are positive, got {self.sigma_mm} mm")
+
+    @property
+    def code(self) -> str:
+        """Short name."""
+        return f"log_{_number(self.sigma_mm)}mm" + ("_2d" if self.planar else "")
+
+    def _radius(self, spacing_mm: Floats) -> Ints:
+        radius = np.floor(self.truncate * self.sigma_mm / spacing_mm + 0.5).astype(np.int64)
+        if self.planar:
+            radius[0] = 0
+        return radius
+
+    def margin(self, spacing_mm: Floats) -> Ints | None:
+        """Voxels reached along each axis."""
+        return None if self.boundary == "periodic" else self._radius(spacing_mm)
+
+    def response(self, image: Floats, spacing_mm: Floats) -> Floats:
+        """Response map: a sum of products of one-dimensional kernels, one term an axis."""
+        axes = (1, 2) if self.planar else (0, 1, 2)
+        radius = self._radius(spacing_mm)
+        gauss: dict[int, _Taps] = {}
+        second: dict[int, _Taps] = {}
+        for axis in axes:
+            s = self.sigma_mm / spacing_mm[axis]
+            x = np.arange(-radius[axis], radius[axis] + 1)
+            g = np.exp(-(x**2) / (2 * s**2)) / (np.sqrt(2 * np.pi) * s)
+            gauss[axis] = _Taps.plain(g)
+            second[axis] = _Taps.plain((x**2 / s**2 - 1) / s**2 * g)
+        # The Gaussian passes of later axes are shared: ((a'' b + a b'') c + a b c'').
+        last = axes[-1]
+        curved = convolve(image, second[axes[0]], axes[0], self.boundary)
+        smooth = convolve(image, gauss[axes[0]], axes[0], self.boundary)
+        for axis in axes[1:]:
+            curved = convolve(curved, gauss[axis], axis, self.boundary)
+            curved += convolve(smooth, second[axis], axis, self.boundary)
+            if axis != last:
+                smooth = convolve(smooth, gauss[axis], axis, self.boundary)
+        if self.scaled:
+            curved *= float(np.mean((self.sigma_mm / spacing_mm[list(axes)]) ** 2))
+        return curved
+
+
+_LAWS = {
+    "L5": (1, 4, 6, 4, 1),
+    "E5": (-1, -2, 0, 2, 1),
+    "S5": (-1, 0, 2, 0, -1),
+    "W5": (-1, 2, 0, -2, 1),
+    "R5": (1, -4, 6, -4, 1),
+    "L3": (1, 2, 1),
+    "E3": (-1, 0, 1),
+    "S3": (-1, 2, -1),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Laws:
+    """Laws kernels along x, y and, in space, z; two names mean slice by slice.
+
+    Attributes:
+        kernels: Such as ``("E5", "L5", "S5")``, each normalised to length 1.
+        pooling: Over right-angle rotations; None for the kernel as it is.
+        energy_delta: Chebyshev radius of the energy map; None for the response itself.
+        boundary: How the image goes on beyond its edge.
+    """
+
+    kernels: tuple[str, ...] = ("L5", "E5", "E5")
+    pooling: Pooling | None = "max"
+    energy_delta: int | None = 7
+    boundary: Boundary = "mirror"
+    standardised: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if len(self.kernels) not in (2, 3) or not set(self.kernels) <= set(_LAWS):
+            raise InputError(f"two or three of {', '.join(_LAWS)}; got {self.kernels}")
+
+    @property
+    def code(self) -> str:
+        """Short name."""
+        energy = "" if self.energy_delta is None else f"_energy{self.energy_delta}"
+        return "laws_" + "".join(self.kernels) + (f"_{self.pooling}" if self.pooling else "") + energy
+
+    def margin(self, spacing_mm: Floats) -> Ints | None:
+        """Voxels reached along each axis."""
+        if self.boundary == "periodic":
+            return None
+        return _reach(2 + (self.energy_delta or 0), len(self.kernels))
+
+    def response(self, image: Floats, spacing_mm: Floats) -> Floats:
+        """Response or energy map."""
+        chains = []
+        for name in self.kernels:
+            taps = np.array(_LAWS[name], dtype=np.float64)
+            chains.append((_Taps.plain(taps / np.linalg.norm(taps)),))
+        response = _separable(image, tuple(chains), self.boundary, self.pooling)
+        if self.energy_delta is None:
+            return response
+        size = 2 * self.energy_delta + 1
+        return _box_mean(np.abs(response), size, self.boundary, len(self.kernels))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gabor:
+    """Modulus of a 2D Gabor filter, slice by slice or over the three orthogonal planes.
+
+    Attributes:
+        sigma_mm: Scale of the envelope.
+        wavelength_mm: Of the oscillation.
+        gamma: Ratio of the envelope's widths.
+        theta: Angle in radians, clockwise as displayed; with a step, the first one.
+        theta_step: Pool over all angles of this step; None for one angle.
+        pooling: Over angles and planes.
+        planes: Filter coronal and sagittal planes as well.
+        boundary: How the image goes on beyond its edge.
+    """
+
+    sigma_mm: float = 5.0
+    wavelength_mm: float = 2.0
+    gamma: float = 1.5
+    theta: float = 0.0
+    theta_step: float | None = math.pi / 8
+    pooling: Pooling = "average"
+    planes: bool = False
+    boundary: Boundary = "mirror"
+    standardised: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if not (self.sigma_mm > 0 and self.wavelength_mm > 0 and self.gamma > 0):
+            raise InputError("sigma, wavelength and gamma of a Gabor filter are positive")
+        if self.theta_step is not None and not 0 < self.theta_step <= math.pi:
+            raise InputError(f"a step of angle lies in (0, pi], got {self.theta_step}")
+
+    @property
+    def code(self) -> str:
+        """Short name."""
+        angle = (
+            f"theta{_number(math.degrees(self.theta))}"
+            if self.theta_step is None
+            else f"{self.pooling}{_number(math.degrees(self.theta_step))}"
+        )
+        return (
+            f"gabor_{_number(self.sigma_mm)}_{_number(self.wavelength_mm)}_{_number(self.gamma)}"
+            f"_{angle}" + ("_planes" if self.planes else "")
+        )
+
+    def _radius(self, spacing_mm: Floats) -> Ints:
+        # Seven sigma: the envelope has fallen to 2e-11.
+        widest = 7 * self.sigma_mm * max(1.0, 1 / self.gamma)
+        return np.ceil(widest / spacing_mm).astype(np.int64)
+
+    def margin(self, spacing_mm: Floats) -> Ints | None:
+        """Voxels reached along each axis."""
+        if self.boundary == "periodic":
+            return None
+        radius = self._radius(spacing_mm)
+        if not self.planes:
+            radius[0] = 0
+        return radius
+
+    def response(self, image: Floats, spacing_mm: Floats) -> Floats:
+        """Response map."""
+        count = 1 if self.theta_step is None else round(math.pi / self.theta_step)
+        angles = [self.theta + n * (self.theta_step or 0.0) for n in range(count)]
+        planes = ((1, 2), (0, 2), (0, 1)) if self.planes else ((1, 2),)
+        pooled: Floats | None = None
+        for rows, columns in planes:
+            across = ({0, 1, 2} - {rows, columns}).pop()
+            stack = np.moveaxis(image, across, 0)
+            response = self._plane_response(
+                stack, (float(spacing_mm[rows]), float(spacing_mm[columns])), angles
+            )
+            response = np.moveaxis(response, 0, across)
+            if pooled is None:
+                pooled = response
+            elif self.pooling == "average":
+                pooled = pooled + response
+            else:
+                pooled = (np.minimum if self.pooling == "min" else np.maximum)(pooled, response)
+        assert pooled is not None  # there is always the axial plane
+        return np.ascontiguousarray(pooled / len(planes) if self.pooling == "average" else pooled)
+
+    def _plane_response(self, stack: Floats, spacing: tuple[float, float], angles: list[float]) -> Floats:
+        radius = self._radius(np.array(spacing))
+        if self.boundary == "periodic":
+            radius = np.minimum(radius, np.array(stack.shape[1:]) // 2)
+        r, c = (int(v) for v in radius)
+        shape = [fft.next_fast_len(n + 2 * k) for n, k in zip(stack.shape[1:], (r, c), strict=True)]
+        y = np.arange(-r, r + 1)[:, None] * spacing[0]
+        x = np.arange(-c, c + 1)[None, :] * spacing[1]
+        spectra = []
+        for theta in angles:
+            along = x * math.cos(theta) + y * math.sin(theta)
+            across = -x * math.sin(theta) + y * math.cos(theta)
+            envelope = np.exp(-(along**2 + self.gamma**2 * across**2) / (2 * self.sigma_mm**2))
+            spectra.append(fft.fft2(envelope * np.exp(2j * np.pi * along / self.wavelength_mm), shape))
+        result = np.empty(stack.shape)
+        for n, plane in enumerate(stack):
+            padded = np.pad(plane, ((r, r), (c, c)), mode=_PAD[self.boundary])
+            spectrum = fft.fft2(padded, shape)
+            pooled: Floats | None = None
+            for kernel_spectrum in spectra:
+                full = fft.ifft2(spectrum * kernel_spectrum, overwrite_x=True)
+                modulus = np.abs(full[2 * r : 2 * r + plane.shape[0], 2 * c : 2 * c + plane.shape[1]])
+                if pooled is None:
+                    pooled = modulus
+                elif self.pooling == "average":
+                    pooled = pooled + modulus
+                else:
+                    pooled = (np.minimum if self.pooling == "min" else np.maximum)(pooled, modulus)
+            assert pooled is not None  # there is always one angle
+            result[n] = pooled / len(spectra) if self.pooling == "average" else pooled
+        return result
+
+
+@cache
+def _low_pass(name: str) -> tuple[float, ...]:
+    text = (files("coread.quant.radiomics") / "data" / "wavelets.json").read_text("utf-8")
+    table: dict[str, list[float]] = json.loads(text)
+    name = "haar" if name == "db1" else name
+    if name not in table:
+        raise InputError(f"no wavelet {name!r}; there are {', '.join(table)}")
+    return tuple(table[name])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeparableWavelet:
+    """An undecimated separable wavelet band.
+
+    Attributes:
+        wavelet: ``haar``, ``db2`` to ``db12``, ``coif1`` to ``coif5``.
+        bands: ``L`` or ``H`` along x, y and, in space, z; two letters mean slice by slice.
+        level: Decomposition level.
+        pooling: Over right-angle rotations; None for the band as it is.
+        boundary: How the image goes on beyond its edge.
+    """
+
+    wavelet: str = "coif1"
+    bands: str = "LLH"
+    level: int = 1
+    pooling: Pooling | None = None
+    boundary: Boundary = "mirror"
+    standardised: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        _low_pass(self.wavelet)
+        if len(self.bands) not in (2, 3) or not set(self.bands) <= {"L", "H"}:
+            raise InputError(f"bands are two or three letters L and H, got {self.bands!r}")
+        if self.level < 1:
+            raise InputError(f"levels start at 1, got {self.level}")
+
+    @property
+    def code(self) -> str:
+        """Short name."""
+        pooled = f"_{self.pooling}" if self.pooling else ""
+        return f"wavelet_{self.wavelet}_{self.bands}_{self.level}{pooled}"
+
+    def margin(self, spacing_mm: Floats) -> Ints | None:
+        """Voxels reached along each axis."""
+        if self.boundary == "periodic":
+            return None
+        reach = sum(len(_low_pass(self.wavelet)) * 2**n for n in range(self.level))
+        return _reach(reach, len(self.bands))
+
+    def response(self, image: Floats, spacing_mm: Floats) -> Floats:
+        """Response map."""
+        low = np.array(_low_pass(self.wavelet))
+        high = low[::-1] * np.where(np.arange(low.size) % 2 == 0, -1.0, 1.0)
+
+        def dilated(taps: Floats, level: int) -> _Taps:
+            step = 2 ** (level - 1)
+            spread = np.zeros(taps.size * step)
+            spread[::step] = taps
+            return _Taps.plain(spread)
+
+        coarse = [dilated(low, level) for level in range(1, self.level)]
+        chains = tuple((*coarse, dilated(low if band == "L" else high, self.level)) for band in self.bands)
+        return _separable(image, chains, self.boundary, self.pooling)
+
+
+def _centred_frequencies(size: int) -> Floats:
+    """Return frequencies in the order of the transform; 1 is the Nyquist frequency."""
+    return fft.ifftshift(np.linspace(-1, 1, size)) if size > 1 else np.zeros(1)
+
+
+def _spectral(image: Floats, transfer: Floats, axes: tuple[int, ...]) -> Floats:
+    """Return the real part of the image filtered by a real transfer function."""
+    spectrum = fft.fftn(image, axes=axes)
+    spectrum *= transfer
+    return np.ascontiguousarray(fft.ifftn(spectrum, axes=axes, overwrite_x=True).real)
+
+
+def _radius_of(shape: tuple[int, ...], axes: tuple[int, ...]) -> Floats:
+    square = np.zeros((1, 1, 1))
+    for axis in axes:
+        place = [1, 1, 1]
+        place[axis] = shape[axis]
+        square = square + _centred_frequencies(shape[axis]).reshape(place) ** 2
+    return np.asarray(np.sqrt(square))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NonseparableWavelet:
+    """The band-pass map of an isotropic wavelet, periodic by nature and as wide as the image.
+
+    Attributes:
+        wavelet: ``simoncelli`` or ``shannon``.
+        level: Decomposition level.
+        planar: Slice by slice.
+    """
+
+    wavelet: Literal["simoncelli", "shannon"] = "simoncelli"
+    level: int = 1
+    planar: bool = False
+    standardised: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if self.wavelet not in ("simoncelli", "shannon") or self.level < 1:
+            raise InputError(f"simoncelli or shannon and a level from 1, got {self.wavelet!r}, {self.level}")
+
+    @property
+    def code(self) -> str:
+        """Short name."""
+        return f"{self.wavelet}_{self.level}" + ("_2d" if self.planar else "")
+
+    def margin(self, spacing_mm: Floats) -> Ints | None:
+        """None: it spans the image."""
+        return None
+
+    def response(self, image: Floats, spacing_mm: Floats) -> Floats:
+        """Response map."""
+        axes = (1, 2) if self.planar else (0, 1, 2)
+        radius = _radius_of(image.shape, axes)
+        return _spectral(image, _band(self.wavelet, radius, self.level), axes)
+
+
+def _band(wavelet: str, radius: Floats, level: int) -> Floats:
+    top = 1 / 2 ** (level - 1)
+    if wavelet == "shannon":
+        return np.asarray((radius > top / 2) & (radius <= top), dtype=np.float64)
+    inside = (radius >= top / 4) & (radius <= top)
+    safe = np.where(inside, radius, top / 2)
+    return np.where(inside, np.cos(np.pi / 2 * np.log2(2 * safe / top)), 0.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Riesz:
+    """Riesz transform of a Simoncelli band; not standardised by IBSI 2.
+
+    Attributes:
+        order: Order along x, y, z.
+        level: Simoncelli level that it is applied to.
+    """
+
+    order: tuple[int, int, int] = (1, 0, 0)
+    level: int = 1
+    standardised: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        if len(self.order) != 3 or min(self.order) < 0 or sum(self.order) < 1 or self.level < 1:
+            raise InputError(f"three orders from 0, not all 0, got {self.order}")
+
+    @property
+    def code(self) -> str:
+        """Short name."""
+        return f"riesz_{''.join(str(n) for n in self.order)}_{self.level}"
+
+    def margin(self, spacing_mm: Floats) -> Ints | None:
+        """None: it spans the image."""
+        return None
+
+    def response(self, image: Floats, spacing_mm: Floats) -> Floats:
+        """Response map."""
+        total = sum(self.order)
+        weight = math.sqrt(math.factorial(total) / math.prod(math.factorial(n) for n in self.order))
+        transfer = np.full((1, 1, 1), weight * (-1j) ** total)
+        square = np.zeros((1, 1, 1))
+        for axis, power in zip((2, 1, 0), self.order, strict=True):
+            size = image.shape[axis]
+            frequency = fft.fftfreq(size) * 2
+            if size % 2 == 0 and power % 2:
+                frequency[size // 2] = 0.0  # an odd transfer has no real value at Nyquist
+            place = [1, 1, 1]
+            place[axis] = size
+            transfer = transfer * frequency.reshape(place) ** power
+            square = square + (fft.fftfreq(size) * 2).reshape(place) ** 2
+        norm = np.where(square > 0, square, 1.0) ** (total / 2)
+        band = _band("simoncelli", np.sqrt(square), self.level)
+        spectrum = fft.fftn(image) * (transfer / norm * band)
+        return np.ascontiguousarray(fft.ifftn(spectrum).real)
+
+
+FILTERS: dict[str, type] = {
+    "mean": Mean,
+    "laplacian_of_gaussian": LaplacianOfGaussian,
+    "laws": Laws,
+    "gabor": Gabor,
+    "separable_wavelet": SeparableWavelet,
+    "nonseparable_wavelet": NonseparableWavelet,
+    "riesz": Riesz,
+}
