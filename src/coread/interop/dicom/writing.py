@@ -1,0 +1,331 @@
+"""What every DICOM object that CoRead writes has in common: identifiers, equipment, patient and study."""
+
+from __future__ import annotations
+
+import io
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import highdicom
+import numpy as np
+from pydicom.dataset import Dataset
+from pydicom.sr.codedict import codes
+from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.valuerep import DT, format_number_as_ds
+
+from coread.core import CodedConcept, Geometry, Grid, Model, Origin
+from coread.errors import InputError
+
+NewUid = Callable[[], str]
+MANUFACTURER = "CoRead"
+# the code of the IHE AIR supplement, as other writers use it too
+PROCESSING_ALGORITHM = CodedConcept("Newcode1", "99IHE", "Processing Algorithm")
+_SPACE = uuid.uuid5(uuid.NAMESPACE_URL, "coread")
+_STUDY_FIELDS = (
+    "PatientID",
+    "IssuerOfPatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "PatientAge",
+    "PatientSize",
+    "PatientWeight",
+    "OtherPatientIDs",
+    "StudyInstanceUID",
+    "StudyID",
+    "StudyDate",
+    "StudyTime",
+    "StudyDescription",
+    "AccessionNumber",
+    "PositionReferenceIndicator",
+    "BodyPartExamined",
+    "PatientPosition",
+)
+_NEEDED = (
+    "PatientName",
+    "PatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "StudyID",
+    "StudyDate",
+    "StudyTime",
+    "AccessionNumber",
+    "ReferringPhysicianName",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Equipment:
+    """What writes an object.
+
+    Attributes:
+        model: Name of the software.
+        version: Its version.
+        serial: Number of the installation.
+    """
+
+    model: str = "CoRead"
+    version: str
+    serial: str = "1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Source:
+    """The image that an object belongs to.
+
+    Attributes:
+        dataset: The header of one of its instances; pixels are not needed.
+        instances: SOP instance UIDs, one a slice in slice order, or one for a multi-frame or projection.
+        simulated: Whether the image is simulated.
+    """
+
+    dataset: Dataset
+    instances: tuple[str, ...]
+    simulated: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.instances:
+            raise InputError("a DICOM object needs the instances that it belongs to", "", "name them")
+
+    @property
+    def sop_class(self) -> str:
+        """SOP class of the instances."""
+        return str(self.dataset.SOPClassUID)
+
+    @property
+    def frame_of_reference(self) -> str | None:
+        """UID of the frame of reference, or None."""
+        value = self.dataset.get("FrameOfReferenceUID")
+        return str(value) if value else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Author:
+    """Who makes an object, when, with what.
+
+    Attributes:
+        origin: The model or the reader whose content it is.
+        at: When, with offset.
+        equipment: What writes.
+        new_uid: Gives series and instance their UIDs.
+    """
+
+    origin: Origin
+    at: datetime
+    equipment: Equipment
+    new_uid: NewUid
+
+
+def uid_generator(random: np.random.Generator) -> NewUid:
+    """Return a function that gives a new UID (``2.25.`` and a random UUID) at each call.
+
+    Examples:
+        >>> new_uid = uid_generator(np.random.default_rng(7))
+        >>> new_uid() == new_uid(), new_uid()[:5]
+        (False, '2.25.')
+
+    References:
+        DICOM PS3.5, B.2 UUID derived UID.
+    """
+
+    def new_uid() -> str:
+        return f"2.25.{uuid.UUID(bytes=random.bytes(16), version=4).int}"
+
+    return new_uid
+
+
+def stable_uid(*words: str) -> str:
+    """Return the UID that belongs to some words: the same words, the same UID.
+
+    Device and tracking UIDs are made so, because they must not change when a study is exported again.
+    """
+    return f"2.25.{uuid.uuid5(_SPACE, chr(0).join(words)).int}"
+
+
+def device_uid(model: Model) -> str:
+    """Return the device observer UID of a model: one a name and version."""
+    return stable_uid("model", model.name, model.version, model.weights_digest or "")
+
+
+def code(concept: CodedConcept) -> highdicom.sr.CodedConcept:
+    """Return a core concept as highdicom wants it."""
+    return highdicom.sr.CodedConcept(concept.value, concept.scheme, concept.meaning[:64])
+
+
+def concept(item: Dataset) -> CodedConcept:
+    """Return the concept of an item of a code sequence."""
+    value = item.get("CodeValue") or item.get("LongCodeValue") or item.get("URNCodeValue")
+    scheme = str(item.get("CodingSchemeDesignator") or "URN")
+    return CodedConcept(str(value), scheme, str(item.get("CodeMeaning") or value))
+
+
+def plain_header(source: Dataset) -> Dataset:
+    """Return patient and study of a source in UTF-8, with what a type 2 attribute needs left empty.
+
+    Names of people stay empty until `finish`: highdicom quotes unusual ones in warnings, which reach logs.
+    """
+    header = Dataset()
+    for name in _STUDY_FIELDS:
+        value = source.get(name)
+        if value is not None:
+            # text decoded with the source's character set, written again as UTF-8
+            setattr(header, name, str(value) if source[name].VR in ("LO", "SH") else value)
+    for name in _NEEDED:
+        if name not in header:
+            setattr(header, name, "")
+    header.SpecificCharacterSet = "ISO_IR 192"
+    return header
+
+
+def reference_images(source: Source, grid: Grid) -> list[Dataset]:
+    """Return headers that stand for the source's instances, one a slice of the grid.
+
+    Only what a reference needs is in them, so a whole series costs one read header.
+
+    Raises:
+        InputError: The instances are neither one nor as many as the slices.
+    """
+    slices = grid.shape[0] if isinstance(grid, Geometry) else 1
+    count = len(source.instances)
+    if count not in (1, slices):
+        raise InputError(
+            f"{count} source instances for {slices} slices",
+            "one a slice in slice order, or one in all",
+            "give the instances of the grid's own series",
+        )
+    if count == 1 and int(source.dataset.get("NumberOfFrames") or 1) > 1:
+        return [_with_frames(source)]
+    return [_reference(source, grid, k) for k in range(count)]
+
+
+def _with_frames(source: Source) -> Dataset:
+    image = Dataset()
+    for element in source.dataset:
+        if element.tag.group != 0x7FE0 and not element.tag.is_private:
+            image.add(element)
+    image.update(plain_header(source.dataset))
+    return image
+
+
+def _reference(source: Source, grid: Grid, k: int) -> Dataset:
+    image = plain_header(source.dataset)
+    image.SOPClassUID = source.sop_class
+    image.SOPInstanceUID = source.instances[k]
+    image.SeriesInstanceUID = source.dataset.SeriesInstanceUID
+    image.Modality = source.dataset.get("Modality") or "OT"
+    image.SeriesNumber = source.dataset.get("SeriesNumber")
+    image.Rows, image.Columns = grid.shape[-2:]
+    if isinstance(grid, Geometry):
+        image.FrameOfReferenceUID = source.frame_of_reference or ""
+        image.ImageOrientationPatient = orientation(grid)
+        image.ImagePositionPatient = position(grid, k)
+        image.PixelSpacing = [decimal(s) for s in grid.spacing_mm[1:]]
+        image.SliceThickness = source.dataset.get("SliceThickness") or decimal(grid.slice_spacing_mm)
+    return image
+
+
+def decimal(number: float) -> str:
+    """Return a number as a decimal string of at most 16 characters."""
+    return str(format_number_as_ds(float(number)))
+
+
+def orientation(grid: Geometry) -> list[str]:
+    """Return ImageOrientationPatient: along a row, then down a column."""
+    directions = grid.directions
+    return [decimal(x) for x in (*directions[:, 2], *directions[:, 1])]
+
+
+def position(grid: Geometry, k: int) -> list[str]:
+    """Return ImagePositionPatient of a slice."""
+    return [decimal(x) for x in grid.to_patient((k, 0, 0))]
+
+
+def placement(grid: Geometry, thickness: float | None) -> dict[str, Any]:
+    """Return the plane arguments of highdicom's multi-frame objects; sheared stacks stay sheared."""
+    spacing = grid.spacing_mm
+    return {
+        "pixel_measures": highdicom.PixelMeasuresSequence(
+            pixel_spacing=[float(decimal(s)) for s in spacing[1:]],
+            slice_thickness=float(decimal(thickness or grid.slice_spacing_mm)),
+            spacing_between_slices=float(decimal(grid.slice_spacing_mm)),
+        ),
+        "plane_orientation": highdicom.PlaneOrientationSequence(
+            "PATIENT", [float(x) for x in orientation(grid)]
+        ),
+        "plane_positions": [
+            highdicom.PlanePositionSequence("PATIENT", [float(x) for x in position(grid, k)])
+            for k in range(grid.shape[0])
+        ],
+    }
+
+
+def contributing_equipment(models: Sequence[Model]) -> list[highdicom.ContributingEquipment]:
+    """Return one item of Contributing Equipment Sequence a model (IHE AIR), with its device UID."""
+    items = []
+    for model in models:
+        item = highdicom.ContributingEquipment(
+            MANUFACTURER,
+            codes.DCM.ProcessingEquipment,
+            manufacturer_model_name=model.name[:64],
+            software_versions=model.version[:64],
+            contribution_description="Processing algorithm",
+        )
+        # IHE AIR asks for the purpose "Processing Algorithm"
+        item.PurposeOfReferenceCodeSequence = [code(PROCESSING_ALGORITHM)]
+        item.DeviceUID = device_uid(model)
+        items.append(item)
+    return items
+
+
+def algorithm(origin: Origin) -> highdicom.AlgorithmIdentificationSequence | None:
+    """Return the algorithm identification of a model; None for a person."""
+    if not isinstance(origin, Model):
+        return None
+    return highdicom.AlgorithmIdentificationSequence(
+        name=origin.name[:64], family=codes.cid7162.ArtificialIntelligence, version=origin.version[:64]
+    )
+
+
+def write_spacing(dataset: Dataset, grid: Geometry) -> None:
+    """Write the distance of slices along their normal, which highdicom drops where the source has none."""
+    measures = dataset.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+    measures.SpacingBetweenSlices = decimal(grid.slice_spacing_mm)
+
+
+def finish(dataset: Dataset, source: Source, author: Author, description: str) -> None:
+    """Write what all objects share: names, times, UIDs, description, and that a source is simulated.
+
+    highdicom takes its own clock and UIDs for some of it; the author's come in their place.
+    """
+    for name in ("PatientName", "ReferringPhysicianName"):
+        setattr(dataset, name, str(source.dataset.get(name) or ""))
+    at = author.at
+    dimension = author.new_uid()
+    for element in dataset.iterall():
+        if element.keyword == "DimensionOrganizationUID":
+            element.value = dimension
+    for name in ("ContentDate", "SeriesDate", "InstanceCreationDate"):
+        if name in dataset or name == "ContentDate":
+            setattr(dataset, name, at.strftime("%Y%m%d"))
+    for name in ("ContentTime", "SeriesTime", "InstanceCreationTime"):
+        if name in dataset or name == "ContentTime":
+            setattr(dataset, name, at.strftime("%H%M%S"))
+    for item in dataset.get("ContributingEquipmentSequence", []):
+        item.ContributionDateTime = DT(at.strftime("%Y%m%d%H%M%S%z"))
+    if at.utcoffset() is not None:
+        dataset.TimezoneOffsetFromUTC = at.strftime("%z")
+    dataset.SeriesDescription = f"{'SIMULATED: ' if source.simulated else ''}{description}"[:64]
+    if source.simulated:
+        dataset.ImageComments = "SIMULATED"
+
+
+def to_bytes(dataset: Dataset) -> bytes:
+    """Return the DICOM file of a dataset, with preamble and meta header."""
+    buffer = io.BytesIO()
+    if not hasattr(dataset, "file_meta"):
+        raise InputError("the dataset has no meta header", "one made by a writer of this package")
+    dataset.file_meta.TransferSyntaxUID = dataset.file_meta.get("TransferSyntaxUID", ExplicitVRLittleEndian)
+    dataset.save_as(buffer, enforce_file_format=True)
+    return buffer.getvalue()
