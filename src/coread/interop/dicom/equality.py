@@ -42,22 +42,28 @@ _NOT_CONTENT = (0x00020000, 0xFFFA0000, 0xFFFC0000)
 
 def same_instance(a: Instance, b: Instance) -> bool:
     """Return whether two instances are one: patient, parents, geometry, rescale and pixels are equal."""
-    if not same_parents(a, b) or a.header.sop_class != b.header.sop_class:
-        return False
+    return difference(a, b) is None
+
+
+def difference(a: Instance, b: Instance) -> str | None:
+    """Return what differs between two files of one SOP instance UID, in words, or None where nothing does."""
+    parts = (
+        ("the patients", ("patient_id", "birth_date")),
+        ("the studies", ("study",)),
+        ("the series", ("series",)),
+        ("the SOP classes", ("sop_class",)),
+        ("the sizes or frames", ("rows", "columns", "frames")),
+    )
+    for words, names in parts:
+        if any(getattr(a.header, name) != getattr(b.header, name) for name in names):
+            return words
     with quiet():
-        if not a.header.frames and not b.header.frames:
-            return _same_elements(a.dataset, b.dataset)
-        return (
-            _same_values(a.dataset, b.dataset)
-            and all(_same_sequence(a.dataset, b.dataset, name) for name in _SEQUENCES)
-            and pixels_equal(a, b)
-        )
-
-
-def same_parents(a: Instance, b: Instance) -> bool:
-    """Return whether two instances name the same patient, study and series."""
-    names = ("patient_id", "birth_date", "study", "series")
-    return all(getattr(a.header, name) == getattr(b.header, name) for name in names)
+        if not a.header.frames:
+            return None if _same_elements(a.dataset, b.dataset) else "the contents"
+        sequences = all(_same_sequence(a.dataset, b.dataset, name) for name in _SEQUENCES)
+        if not sequences or not _same_values(a.dataset, b.dataset):
+            return "the geometries or the meanings of the pixels"
+        return None if pixels_equal(a, b) else "the pixels"
 
 
 def pixels_equal(a: Instance, b: Instance) -> bool:

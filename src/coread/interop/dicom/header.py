@@ -320,8 +320,12 @@ def _index_entry(
 
 
 def is_simulated(dataset: Dataset) -> bool:
-    """Return whether an instance says that it is simulated (Synthetic Data, or in its image type)."""
-    return text(dataset, "SyntheticData").upper() == "YES" or "SIMULATED" in words(dataset, "ImageType")
+    """Return whether an instance says that it is simulated: Synthetic Data, image type or comment."""
+    return (
+        text(dataset, "SyntheticData").upper() == "YES"
+        or "SIMULATED" in words(dataset, "ImageType")
+        or text(dataset, "ImageComments").startswith("SIMULATED")
+    )
 
 
 def is_lossy(dataset: Dataset, transfer_syntax: str) -> bool:

@@ -345,7 +345,7 @@ def _twos_complement(values: NDArray[Any], bits: int, form: PixelFormat) -> NDAr
         return unsigned.view(form.stored_type)
     if form.signed:
         return np.asarray((unsigned << spare).view(form.stored_type) >> spare)
-    return unsigned & unsigned.dtype.type((1 << bits) - 1)
+    return np.asarray(unsigned & unsigned.dtype.type((1 << bits) - 1))
 
 
 def _finish(dataset: Dataset, form: PixelFormat, values: NDArray[Any], ycbcr: bool) -> NDArray[Any]:

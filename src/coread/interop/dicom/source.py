@@ -11,6 +11,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from coread.errors import DataError, InputError
@@ -107,7 +108,7 @@ def _file(path: Path, limits: ArchiveLimits) -> Iterator[SourceFile]:
             str(path), f"{size} bytes, more than {limits.member_bytes}", "raise the limit if it is genuine"
         )
     else:
-        yield SourceFile(str(path), lambda: _read(path))
+        yield SourceFile(str(path), partial(_read, path))
 
 
 def _closed(path: str, came: str, todo: str) -> SourceFile:
@@ -140,38 +141,34 @@ def _members(path: Path, size: int, limits: ArchiveLimits) -> Iterator[SourceFil
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
         yield _closed(str(path), "not DICOM: a damaged zip archive", "make the archive again")
         return
-    with archive:
-        members = sorted((m for m in archive.infolist() if not m.is_dir()), key=lambda m: m.filename)
-        said = sum(member.file_size for member in members)
-        allowed = min(limits.total_bytes, max(int(size * limits.ratio), 10 << 20))
-        if len(members) > limits.members or said > allowed:
-            yield _closed(
-                str(path),
-                f"a zip archive of {len(members)} members and {said} bytes, more than is allowed "
-                f"({limits.members} and {allowed})",
-                "unpack it yourself if you trust it, and hand in the folder",
-            )
-            return
-        spent = 0
-        for member in members:
-            name = f"{path}!{member.filename}"
-            content, problem = _inflated(archive, member, min(limits.member_bytes, allowed - spent))
-            if content is None:
-                yield _closed(name, problem, "make the archive again, or hand in the file itself")
-                continue
-            spent += len(content)
-            if content[:4] == b"PK\x03\x04":
-                yield _closed(name, "an archive in an archive", "unpack it and hand in the folder")
-            else:
-                yield SourceFile(name, lambda kept=content: kept)  # type: ignore[misc]
+    members = sorted((m for m in archive.infolist() if not m.is_dir()), key=lambda m: m.filename)
+    said = sum(member.file_size for member in members)
+    allowed = min(limits.total_bytes, max(int(size * limits.ratio), 10 << 20))
+    if len(members) > limits.members or said > allowed:
+        yield _closed(
+            str(path),
+            f"a zip archive of {len(members)} members and {said} bytes inflated, more than is allowed "
+            f"({limits.members} and {allowed})",
+            "unpack it yourself if you trust it, and hand in the folder",
+        )
+        return
+    for member in members:
+        name = f"{path}!{member.filename}"
+        if member.flag_bits & 0x1:
+            yield _closed(name, "encrypted", "unpack it and hand in the folder")
+        elif member.file_size > limits.member_bytes:
+            came = f"{member.file_size} bytes, more than {limits.member_bytes}"
+            yield _closed(name, came, "raise the limit if it is genuine")
+        else:
+            yield SourceFile(name, partial(_inflated, archive, member))
 
 
-def _inflated(archive: zipfile.ZipFile, member: zipfile.ZipInfo, limit: int) -> tuple[bytes | None, str]:
-    if member.flag_bits & 0x1:
-        return None, "encrypted"
+def _inflated(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+    """Return a member; no more is ever inflated than the size that the directory names."""
     try:
         with archive.open(member) as stream:
-            content = stream.read(limit + 1)
+            return stream.read()
     except (zipfile.BadZipFile, OSError, EOFError, ValueError, NotImplementedError, RuntimeError, zlib.error):
-        return None, "a damaged member of an archive"
-    return (content, "") if len(content) <= limit else (None, f"larger than {limit} bytes once inflated")
+        raise DataError(
+            "a damaged member of an archive", "a member that can be read", "make the archive again"
+        ) from None
