@@ -1,0 +1,128 @@
+"""Processing a study of a library: load what the cards ask for, run, keep what came of it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import date, datetime
+
+from coread.core import PatientInfo, Result, StudyInfo
+from coread.errors import CancelledError, DataError, InputError
+from coread.interop.dicom import Instance, SeriesPart, load_series
+from coread.storage import Job, Library, StudyRow
+from coread.workflow.analyzers import Registered
+from coread.workflow.intake import series_instances
+from coread.workflow.runner import LoadedStudy, Outcome, Progress, run_study
+
+JOB_KIND = "process"
+
+
+def enqueue(library: Library, study: str, analyzers: Sequence[Registered], *, priority: int = 0) -> Job:
+    """Ask for a study to be processed; the same content and the same analyzers give the same job."""
+    parts = [f"{r.name} {r.card.version} {r.card.weights}" for r in analyzers]
+    for series in library.instances.series(study):
+        parts += sorted(stored.digest for stored in library.instances.instances(series.uid))
+    key = f"{study} {hashlib.sha256(chr(10).join(parts).encode()).hexdigest()[:32]}"
+    return library.jobs.enqueue(JOB_KIND, key, {"study": study}, priority=priority, subject=study)
+
+
+def process_study(
+    library: Library,
+    study: str,
+    analyzers: Sequence[Registered],
+    *,
+    progress: Progress = lambda fraction, words: None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> tuple[Outcome, ...]:
+    """Run analyzers on a study of the library and keep what came of each.
+
+    Findings get random identifiers here, so that none tells how many there are.
+
+    Raises:
+        InputError: The library has no such study.
+        CancelledError: `cancelled` said so; nothing of the run is kept.
+    """
+    row = library.instances.study(study, scope="acquired")
+    if row is None:
+        if library.instances.study(study) is None:
+            raise InputError(f"study {study} is not in the library")
+        return ()
+    progress(0.0, "loading")
+    loaded = load_study(library, row, analyzers)
+    if cancelled():
+        raise CancelledError("the work was cancelled", "", "start it again")
+    outcomes = run_study(
+        loaded,
+        analyzers,
+        clock=library.now,
+        progress=lambda fraction, words: progress(0.2 + 0.8 * fraction, words),
+        cancelled=cancelled,
+    )
+    with library.transaction():
+        for outcome in outcomes:
+            library.results.save(
+                study,
+                outcome.provenance,
+                None if outcome.result is None else _with_random_ids(outcome.result, library.identifier),
+                analyzer=outcome.name,
+                not_applicable=outcome.not_applicable,
+                failure=outcome.failure,
+            )
+    return outcomes
+
+
+def load_study(library: Library, row: StudyRow, analyzers: Iterable[Registered] | None = None) -> LoadedStudy:
+    """Return what any of the analyzers may ask for, or everything acquired where none are named."""
+    needs = [need for r in analyzers or () for need in r.card.needs]
+    wanted = {modality for need in needs for modality in need.modalities}
+    anything = analyzers is None or any(
+        need.role in ("volumes", "images", "series") and not need.modalities for need in needs
+    )
+    parts: list[SeriesPart] = []
+    for series in library.instances.series(row.uid, scope="acquired"):
+        if not (anything or series.modality in wanted):
+            continue
+        parts += _parts(series_instances(library, series.uid, scope="acquired"))
+    return as_loaded(row.uid, row.time, row.modalities, row.description, parts, patient_info(row))
+
+
+def _parts(instances: Sequence[Instance]) -> tuple[SeriesPart, ...]:
+    with suppress(DataError):  # pixels that can't be decoded are told at intake
+        return load_series(instances)
+    return ()
+
+
+def as_loaded(
+    study: str,
+    time: datetime | None,
+    modalities: tuple[str, ...],
+    description: str,
+    parts: Iterable[SeriesPart],
+    patient: PatientInfo,
+) -> LoadedStudy:
+    """Return a study in memory for the runner."""
+    info = StudyInfo(study, time.date() if time else None, modalities, description or None)
+    return LoadedStudy(info, patient, {part.key: part.value for part in parts})
+
+
+def patient_info(row: StudyRow) -> PatientInfo:
+    """Return the age at the study and the sex, where they are known."""
+    return PatientInfo(age_at(row.birth_date, row.time.date() if row.time else None), row.sex)
+
+
+def age_at(birth: date | None, day: date | None) -> float | None:
+    """Return the age in years on a day, None where either is unknown or the day is before birth.
+
+    Examples:
+        >>> age_at(date(1960, 1, 1), date(2020, 1, 1))
+        60.0
+    """
+    if birth is None or day is None or day < birth:
+        return None
+    return round((day - birth).days / 365.25, 1)
+
+
+def _with_random_ids(result: Result, identifier: Callable[[], str]) -> Result:
+    return replace(result, findings=tuple(f.with_id(identifier()) for f in result.findings))
