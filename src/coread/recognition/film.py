@@ -69,7 +69,10 @@ def grey(values: NDArray[np.generic]) -> NDArray[np.float64]:
     if film.ndim == 3:
         film = film[..., :3].mean(axis=-1)
     if film.ndim != 2 or not film.size or not np.isfinite(film).all():
-        raise InputError(f"a film is a finite (rows, columns) array, got shape {np.shape(values)}")
+        raise InputError(
+            f"values of shape {np.shape(values)}",
+            "a film: a finite (rows, columns) array, colour last or none",
+        )
     return film
 
 

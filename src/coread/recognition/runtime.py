@@ -48,7 +48,9 @@ class Network:
         try:
             self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime raises classes of its own for every kind of damage
-            raise DataError(f"expected an ONNX network, ONNX Runtime says: {error}") from error
+            raise DataError(
+                f"bytes that ONNX Runtime can't load ({error})", "an ONNX network", "export it again"
+            ) from error
         self.digest = hashlib.sha256(content).hexdigest()
         self.inputs: dict[str, tuple[int | str, ...]] = {
             i.name: tuple(i.shape) for i in self._session.get_inputs()
@@ -68,7 +70,7 @@ class Network:
         """
         if set(arrays) != set(self.inputs):
             raise InputError(
-                f"the network takes {sorted(self.inputs)}, got {sorted(arrays)}; name each input once"
+                f"inputs {sorted(arrays)}", f"the network takes {sorted(self.inputs)}", "name each input once"
             )
         for name, array in arrays.items():
             expected = self.inputs[name]
@@ -78,7 +80,8 @@ class Network:
             )
             if not fits or array.dtype != np.float32:
                 raise InputError(
-                    f"input {name!r} is float32 of shape {expected}, got {array.dtype} of {array.shape}"
+                    f"input {name!r} as {array.dtype} of shape {array.shape}",
+                    f"float32 of shape {expected}",
                 )
         values = self._session.run(list(self.outputs), dict(arrays))
         return dict(zip(self.outputs, values, strict=True))
@@ -98,10 +101,14 @@ def read_weights(file: str, sha256: str) -> bytes:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise DataError(f"the weights {file} are not in this installation; reinstall coread") from error
+        raise DataError(
+            f"no weights {file} in this installation", "a file of the package", "reinstall coread"
+        ) from error
     digest = hashlib.sha256(content).hexdigest()
     if digest != sha256:
-        raise DataError(f"the weights {file} have SHA-256 {digest}, the card says {sha256}; reinstall coread")
+        raise DataError(
+            f"weights {file} with SHA-256 {digest}", f"{sha256}, as the card says", "reinstall coread"
+        )
     return content
 
 
@@ -122,4 +129,4 @@ def load_card(stem: str) -> Card:
     try:
         return card_from_table(tomllib.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
-        raise DataError(f"recognition has no card named {stem}") from error
+        raise DataError(f"no card named {stem} in recognition") from error

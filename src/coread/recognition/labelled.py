@@ -1,0 +1,156 @@
+"""Labelled pictures as people keep them: MedMNIST files, folders by class, folders with a table."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as Picture
+
+from coread.errors import DataError, InputError
+
+Part = Literal["train", "val", "test"]
+PARTS: tuple[Part, ...] = ("test", "val", "train")
+ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Labelled:
+    """Pictures with labels and patients.
+
+    Attributes:
+        name: What was read, such as ``pneumoniamnist.npz, test part``.
+        pictures: (rows, columns) arrays.
+        labels: One class number each.
+        patients: One text each; pictures of one patient are no independent evidence.
+        rows: Place of each picture in its source: a number or a file name.
+        left_out: Rows that were not taken, with the reason.
+    """
+
+    name: str
+    pictures: tuple[NDArray[Any], ...]
+    labels: NDArray[np.int64]
+    patients: tuple[str, ...]
+    rows: tuple[str, ...]
+    left_out: tuple[tuple[str, str], ...] = ()
+
+    def without(self, reasons: Mapping[int, str]) -> Labelled:
+        """Return the same without some pictures, by position, each with its reason."""
+        keep = [n for n in range(len(self.pictures)) if n not in reasons]
+        return Labelled(
+            self.name,
+            tuple(self.pictures[n] for n in keep),
+            self.labels[keep],
+            tuple(self.patients[n] for n in keep),
+            tuple(self.rows[n] for n in keep),
+            (*self.left_out, *((self.rows[n], reason) for n, reason in sorted(reasons.items()))),
+        )
+
+
+def read_labelled(path: Path, classes: Sequence[str], *, part: Part | None = None) -> Labelled:
+    """Return labelled pictures of a file or a folder.
+
+    Args:
+        path: A ``.npz`` with ``<part>_images`` and ``<part>_labels``; a folder with one folder a class;
+            or a folder with ``labels.csv`` (columns ``file`` or ``image``, ``label``, and ``patient`` where
+            it is known) beside the pictures or above a folder ``images``.
+        classes: Names of the classes in the order of their numbers.
+        part: Which part of a ``.npz``; the first there of test, val, train where none is given. Pictures
+            that also occur in the file's train part are left out of the others.
+
+    Raises:
+        InputError: There is nothing at the path.
+        DataError: The layout is none of these, or a label is none of the classes.
+    """
+    if path.is_dir():
+        table = path / "labels.csv"
+        return _from_table(table, classes) if table.is_file() else _from_folders(path, classes)
+    if not path.is_file():
+        raise InputError(f"nothing at {path}", "a .npz file or a folder of labelled pictures")
+    return _from_npz(path, part)
+
+
+def _from_npz(path: Path, part: Part | None) -> Labelled:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            there = [p for p in PARTS if f"{p}_images" in file and f"{p}_labels" in file]
+            wanted = part or (there[0] if there else None)
+            if wanted not in there:
+                raise DataError(
+                    f"{path.name} with {', '.join(sorted(file)) or 'no array'}",
+                    f"arrays {wanted or 'test'}_images and {wanted or 'test'}_labels",
+                )
+            images, labels = file[f"{wanted}_images"], file[f"{wanted}_labels"]
+            train = file["train_images"] if wanted != "train" and "train_images" in file else images[:0]
+    except (ValueError, OSError) as error:
+        raise DataError(f"{path.name} can't be read: {error}", "a .npz file without pickles") from error
+    if len(images) != labels.size:
+        raise DataError(f"{len(images)} pictures and {labels.size} labels", "one label for each picture")
+    seen = {picture.tobytes() for picture in train}
+    reasons = {n: "also in the train part" for n, p in enumerate(images) if p.tobytes() in seen}
+    rows = tuple(str(n) for n in range(len(images)))
+    everything = Labelled(
+        f"{path.name}, {wanted} part", tuple(images), labels.reshape(-1).astype(np.int64), rows, rows
+    )
+    return everything.without(reasons)
+
+
+def _from_folders(folder: Path, classes: Sequence[str]) -> Labelled:
+    found = [(path, number) for number, name in enumerate(classes) for path in _pictures(folder / name)]
+    if not found:
+        raise DataError(f"{folder.name} without pictures", f"folders {', '.join(classes)}, or labels.csv")
+    return _opened(folder.name, [(path, label, path.stem) for path, label in found])
+
+
+def _from_table(table: Path, classes: Sequence[str]) -> Labelled:
+    files = {p.name: p for folder in (table.parent, table.parent / "images") for p in _pictures(folder)}
+    rows: list[tuple[Path, int, str]] = []
+    missing: list[tuple[str, str]] = []
+    with table.open(newline="", encoding="utf-8") as lines:
+        for row in csv.DictReader(lines):
+            name = row.get("file") or row.get("image") or ""
+            if row.get("label") not in classes:
+                raise DataError(f"label {row.get('label')!r} of {name!r}", f"one of {', '.join(classes)}")
+            if name in files:
+                rows.append((files[name], classes.index(row["label"]), row.get("patient") or name))
+            else:
+                missing.append((name, "no such file"))
+    if not rows:
+        raise DataError(f"{table.name} names no picture that is there", "pictures beside it or in images/")
+    read = _opened(table.parent.name, rows)
+    return Labelled(
+        read.name, read.pictures, read.labels, read.patients, read.rows, (*missing, *read.left_out)
+    )
+
+
+def _pictures(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    return sorted(p for p in folder.iterdir() if p.suffix.lower() in ENDINGS)
+
+
+def _opened(name: str, rows: Sequence[tuple[Path, int, str]]) -> Labelled:
+    pictures: list[NDArray[Any]] = []
+    kept: list[tuple[Path, int, str]] = []
+    refused: list[tuple[str, str]] = []
+    for path, label, patient in rows:
+        try:
+            with Picture.open(path) as picture:
+                pictures.append(np.asarray(picture.convert("F"), dtype=np.float32))
+        except OSError as error:
+            refused.append((path.name, f"no picture: {error}"))
+            continue
+        kept.append((path, label, patient))
+    return Labelled(
+        name,
+        tuple(pictures),
+        np.array([label for _, label, _ in kept], dtype=np.int64),
+        tuple(patient for _, _, patient in kept),
+        tuple(path.name for path, _, _ in kept),
+        tuple(refused),
+    )

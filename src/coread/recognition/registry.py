@@ -1,0 +1,122 @@
+"""The models of this room: their evidence, their weights, and their figures measured again."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from coread.core import Card
+from coread.errors import InputError
+from coread.recognition.labelled import Part
+from coread.recognition.metrics import Estimate
+from coread.recognition.runtime import load_card, read_weights
+
+MODELS = MappingProxyType({"cxr_pneumonia": "coread.recognition.cxr_pneumonia"})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evaluation:
+    """What a model reached on labelled data.
+
+    Attributes:
+        model: Name.
+        version: Of the model.
+        weights: SHA-256.
+        data: What it was measured on.
+        cases: Number of cases.
+        patients: Number of patients (or of cases, where patients are unknown).
+        metrics: Figures with 95 % intervals, drawn over patients.
+        left_out: Rows that were not used, with the reason.
+        notes: What a reader of the figures should know.
+    """
+
+    model: str
+    version: str
+    weights: str
+    data: str
+    cases: int
+    patients: int
+    metrics: Mapping[str, Estimate]
+    left_out: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A figure of the card beside the same figure measured now."""
+
+    metric: str
+    card: float
+    measured: float
+
+    @property
+    def equal(self) -> bool:
+        """Whether the two agree to the last digit that the card gives, and a rounding."""
+        return abs(self.card - self.measured) <= 1e-3
+
+
+def card(model: str) -> Card:
+    """Return a model's card.
+
+    Raises:
+        InputError: There is no such model.
+    """
+    return load_card(known(model))
+
+
+def known(model: str) -> str:
+    """Return the name of a model that is here.
+
+    Raises:
+        InputError: There is none of that name.
+    """
+    if model not in MODELS:
+        raise InputError(
+            f"no model {model!r}", f"one of {', '.join(MODELS)}", "`coread models list` shows them"
+        )
+    return model
+
+
+def check_weights(model: str) -> int:
+    """Return the size in bytes of a model's weights, checked against the digest on its card.
+
+    Raises:
+        DataError: The weights are absent or others.
+    """
+    return len(read_weights(f"{known(model)}.onnx", card(model).weights or ""))
+
+
+def evaluate(model: str, data: Path, *, part: Part | None = None, threads: int = 1) -> Evaluation:
+    """Return what a model reaches on labelled data.
+
+    Args:
+        model: Name.
+        data: File or folder in one of the layouts of `coread.recognition.labelled` that fits the model.
+        part: Of a file with parts.
+        threads: Of ONNX Runtime.
+
+    Raises:
+        InputError: There is no such model, or nothing at the path.
+        DataError: The data are not of a layout that fits.
+    """
+    module: Any = importlib.import_module(MODELS[known(model)])
+    result: Evaluation = module.evaluate(data, part=part, threads=threads)
+    return result
+
+
+def verify(model: str, data: Path, *, threads: int = 1) -> tuple[Comparison, ...]:
+    """Return the figures of the card that can be measured again on the validation part of the data.
+
+    A figure of the card whose name ends in ``_validation`` is compared with the one measured now.
+    """
+    measured = evaluate(model, data, part="val", threads=threads).metrics
+    ending = "_validation"
+    return tuple(
+        Comparison(metric.name, metric.value, measured[metric.name.removesuffix(ending)].value)
+        for metric in card(model).metrics
+        if metric.name.endswith(ending) and metric.name.removesuffix(ending) in measured
+    )

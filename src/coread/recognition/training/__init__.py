@@ -1,0 +1,1 @@
+"""Training of the models in this room; everything here needs the extra ``train`` (torch)."""

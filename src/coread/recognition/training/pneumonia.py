@@ -1,0 +1,336 @@
+"""Training of `coread.recognition.cxr_pneumonia` from PneumoniaMNIST, from films to one ONNX file.
+
+Five networks are trained on four fifths of the training part each; threshold, calibration, abstention and
+the gate's limits come from the validation part, as it is and changed as other hospitals would change it.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coread.errors import DataError
+from coread.extras import require
+from coread.recognition.runtime import MAXIMUM_BYTES, SETTINGS_KEY
+from coread.recognition.training.films import Change, changed, stretched
+from coread.recognition.training.gate import known_films, trained_gate
+from coread.recognition.training.networks import OUTPUTS, film_network, mirrored_features, shipped_network
+
+logger = logging.getLogger(__name__)
+
+Module = Any
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How the networks are trained.
+
+    Attributes:
+        folds: Number of networks.
+        steps: Of the optimiser, a network.
+        batch: Films a step, half of each class.
+        rate: Highest learning rate of the one-cycle schedule.
+        width: Of the networks.
+        smoothing: Of the labels.
+        mixing: Parameter of the beta distribution by which two films are mixed; 0 for none.
+        change: Of the films.
+        gate_steps: Of the gate's optimiser.
+        draws: How often each validation film is changed for calibration.
+        sensitivity: At the stored threshold, on changed validation films.
+        refused: Part of validation films beyond each limit of the gate.
+        seed: Of everything.
+    """
+
+    folds: int = 5
+    steps: int = 1200
+    batch: int = 64
+    rate: float = 3e-3
+    width: int = 16
+    smoothing: float = 0.05
+    mixing: float = 0.2
+    change: Change = field(default_factory=Change)
+    gate_steps: int = 1000
+    draws: int = 8
+    sensitivity: float = 0.95
+    refused: float = 0.01
+    seed: int = 20261125
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Films:
+    """Films with labels: (n, 28, 28) float32 from 0 to 1, and (n,) int64, 1 for pneumonia."""
+
+    films: NDArray[np.float32]
+    labels: NDArray[np.int64]
+
+    def part(self, chosen: NDArray[Any]) -> Films:
+        """Return some of the films."""
+        return Films(self.films[chosen], self.labels[chosen])
+
+
+def read_pneumoniamnist(path: Path, part: str) -> Films:
+    """Return one part (``train``, ``val``, ``test``) of a MedMNIST file, in the file's order.
+
+    Raises:
+        DataError: The file has no such part.
+    """
+    with np.load(path, allow_pickle=False) as file:
+        if f"{part}_images" not in file:
+            raise DataError(f"{path.name} with {sorted(file)}", f"an array {part}_images")
+        films = file[f"{part}_images"].astype(np.float32)
+        labels = file[f"{part}_labels"].reshape(-1).astype(np.int64)
+    low, high = films.min((1, 2), keepdims=True), films.max((1, 2), keepdims=True)
+    return Films((films - low) / np.maximum(high - low, 1), labels)
+
+
+def without_duplicates(films: Films, *others: Films) -> Films:
+    """Return films that equal no earlier one and none of the others."""
+    seen = {film.tobytes() for other in others for film in other.films}
+    chosen = []
+    for number, film in enumerate(films.films):
+        content = film.tobytes()
+        if content not in seen:
+            seen.add(content)
+            chosen.append(number)
+    return films.part(np.array(chosen, dtype=np.int64))
+
+
+def fold_numbers(labels: NDArray[np.int64], folds: int, seed: int) -> NDArray[np.int64]:
+    """Return the fold of each film; every class is spread evenly."""
+    generator = np.random.default_rng(seed)
+    numbers = np.empty(len(labels), dtype=np.int64)
+    for label in np.unique(labels):
+        places = generator.permutation(np.flatnonzero(labels == label))
+        numbers[places] = np.arange(len(places)) % folds
+    return numbers
+
+
+def trained_network(train: Films, plan: Plan, seed: int) -> Module:
+    """Return one network; its weights are averaged over the second half of the training."""
+    torch = require("torch", extra="train")
+    torch.manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed)
+    mixer = np.random.default_rng(seed)
+    films = torch.from_numpy(train.films)[:, None]
+    labels = torch.from_numpy(train.labels)
+    classes = [torch.where(labels == label)[0] for label in (0, 1)]
+    network = film_network(plan.width, 1)
+    optimiser = torch.optim.AdamW(network.parameters(), plan.rate, weight_decay=5e-3)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, plan.rate, total_steps=plan.steps, pct_start=0.15
+    )
+    average = torch.optim.swa_utils.AveragedModel(network, use_buffers=True, multi_avg_fn=_moving_average)
+    network.train()
+    for _ in range(plan.steps):
+        half = plan.batch // 2
+        chosen = torch.cat([of[torch.randint(len(of), (half,), generator=generator)] for of in classes])
+        shown = stretched(changed(films[chosen], generator, plan.change))
+        wanted = labels[chosen].float() * (1 - plan.smoothing) + plan.smoothing / 2
+        if plan.mixing:
+            share = float(mixer.beta(plan.mixing, plan.mixing))
+            order = torch.randperm(len(chosen), generator=generator)
+            shown = share * shown + (1 - share) * shown[order]
+            wanted = share * wanted + (1 - share) * wanted[order]
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(network(shown)[:, 0], wanted)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+        average.update_parameters(network)
+    return average.module.eval()
+
+
+def _moving_average(averaged: list[Any], current: list[Any], steps: Any) -> None:
+    """Exponential average over about a hundred steps, over fewer at the start."""
+    share = max(0.01, 1 / (float(steps) / 4 + 1))
+    for old, new in zip(averaged, current, strict=True):
+        if old.is_floating_point():
+            old.lerp_(new, share)
+        else:
+            old.copy_(new)
+
+
+def logits(network: Module, films: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return (n,) logits of a network on films, averaged with their mirror images in the features."""
+    torch = require("torch", extra="train")
+    parts = []
+    with torch.no_grad():
+        for part in torch.from_numpy(films)[:, None].split(256):
+            pooled = mirrored_features(network, part).mean((2, 3))
+            parts.append(network.head(pooled)[:, 0])
+    return np.asarray(torch.cat(parts).double().numpy(), dtype=np.float64)
+
+
+def changed_films(films: NDArray[np.float32], change: Change, seed: int) -> NDArray[np.float32]:
+    """Return each film changed once: the simulated shift."""
+    torch = require("torch", extra="train")
+    generator = torch.Generator().manual_seed(seed)
+    out = stretched(changed(torch.from_numpy(films)[:, None], generator, change))
+    return np.asarray(out[:, 0].numpy(), dtype=np.float32)
+
+
+def calibration(labels: NDArray[np.int64], scores: NDArray[np.float64]) -> tuple[float, float]:
+    """Return slope and offset of the logit (Platt scaling), both classes weighing the same.
+
+    References:
+        Platt, Probabilistic outputs for support vector machines, 1999.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    model = LogisticRegression(C=1e6, class_weight="balanced").fit(scores[:, None], labels)
+    return float(model.coef_[0, 0]), float(model.intercept_[0])
+
+
+def operating_point(labels: NDArray[np.int64], scores: NDArray[np.float64], plan: Plan) -> dict[str, float]:
+    """Return calibration, threshold and the zone of abstention from validation scores.
+
+    The threshold is the highest probability that keeps `Plan.sensitivity`; in the zone lies the twentieth of
+    the films whose logits are nearest to it.
+    """
+    slope, offset = calibration(labels, scores)
+    cut = float(np.quantile(scores[labels == 1], 1 - plan.sensitivity))
+    reach = float(np.quantile(np.abs(scores - cut), 0.05))
+    low, middle, high = (float(_sigmoid(slope * s + offset)) for s in (cut - reach, cut, cut + reach))
+    return {
+        "slope": slope,
+        "offset": offset,
+        "threshold": middle,
+        "abstain_low": low,
+        "abstain_high": high,
+    }
+
+
+def _sigmoid(values: Any) -> Any:
+    return 1 / (1 + np.exp(-values))
+
+
+def onnx_bytes(network: Module, settings: dict[str, Any]) -> bytes:
+    """Return the ONNX file of a shipped network, its settings in the metadata.
+
+    Raises:
+        DataError: The file is larger than weights in the package may be.
+    """
+    torch = require("torch", extra="train")
+    onnx = require("onnx", extra="train")
+    buffer = io.BytesIO()
+    torch.onnx.export(
+        network.eval(),
+        (torch.zeros(2, 1, 28, 28),),
+        buffer,
+        input_names=["film"],
+        output_names=list(OUTPUTS),
+        dynamic_shapes={"film": {0: "films"}},
+        opset_version=18,
+        dynamo=True,
+        external_data=False,
+        verbose=False,
+    )
+    model = onnx.load_from_string(buffer.getvalue())
+    entry = model.metadata_props.add()
+    entry.key, entry.value = SETTINGS_KEY, json.dumps(settings, sort_keys=True)
+    for node in model.graph.node:  # source lines of the exporter say nothing at run time
+        del node.metadata_props[:]
+        node.doc_string = ""
+    content = model.SerializeToString()
+    if len(content) > MAXIMUM_BYTES:
+        raise DataError(f"weights of {len(content)} bytes", f"at most {MAXIMUM_BYTES}", "use fewer networks")
+    return bytes(content)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trained:
+    """What a training gives.
+
+    Attributes:
+        content: The ONNX file.
+        settings: Operating point, calibration and where they come from.
+        held_out: Labels of training films and their logits by the network that never saw them.
+        validation: Labels and mean logits of the validation films.
+    """
+
+    content: bytes
+    settings: dict[str, Any]
+    held_out: tuple[NDArray[np.int64], NDArray[np.float64]]
+    validation: tuple[NDArray[np.int64], NDArray[np.float64]]
+
+
+def train(data: Path, plan: Plan, *, threads: int = 1, progress: Progress = logger.info) -> Trained:
+    """Return the trained model.
+
+    Args:
+        data: ``pneumoniamnist.npz`` or any file with its ``train`` and ``val`` parts.
+        plan: How to train.
+        threads: Of torch.
+        progress: Told in words what is done.
+    """
+    torch = require("torch", extra="train")
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True)
+    train_part = without_duplicates(read_pneumoniamnist(data, "train"))
+    validation = without_duplicates(read_pneumoniamnist(data, "val"), train_part)
+    members, held_out = trained_members(train_part, plan, progress=progress)
+    gate = trained_gate(train_part.films, seed=plan.seed, steps=plan.gate_steps)
+    progress("gate")
+    return assembled(members, gate, train_part, validation, held_out, plan)
+
+
+def trained_members(
+    train_part: Films, plan: Plan, *, progress: Progress = logger.info
+) -> tuple[list[Module], NDArray[np.float64]]:
+    """Return one network a fold, and for each film the logit of the network that never saw it."""
+    folds = fold_numbers(train_part.labels, plan.folds, plan.seed)
+    held_out = np.zeros(len(folds))
+    members = []
+    for fold in range(plan.folds):
+        member = trained_network(train_part.part(folds != fold), plan, plan.seed + fold)
+        held_out[folds == fold] = logits(member, train_part.films[folds == fold])
+        members.append(member)
+        progress(f"network {fold + 1} of {plan.folds}")
+    return members, held_out
+
+
+def assembled(
+    members: list[Module],
+    gate: Module,
+    train_part: Films,
+    validation: Films,
+    held_out: NDArray[np.float64],
+    plan: Plan,
+) -> Trained:
+    """Return networks and gate as one file, its operating point and limits from the validation part."""
+    torch = require("torch", extra="train")
+    shifted = [changed_films(validation.films, plan.change, plan.seed + draw) for draw in range(plan.draws)]
+    scores = np.concatenate([mean_logits(members, films) for films in shifted])
+    settings: dict[str, Any] = operating_point(np.tile(validation.labels, plan.draws), scores, plan)
+    known = known_films(gate, train_part.films, seed=plan.seed)
+    network = shipped_network(members, gate, known).eval()
+    with torch.no_grad():
+        distances = network(torch.from_numpy(validation.films)[:, None])[-1].numpy()
+        network.limits.copy_(torch.from_numpy(np.quantile(distances, 1 - plan.refused, axis=0)))
+    settings |= {
+        "seed": plan.seed,
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "films": [len(train_part.labels), len(validation.labels)],
+    }
+    return Trained(
+        onnx_bytes(network, settings),
+        settings,
+        (train_part.labels, held_out),
+        (validation.labels, mean_logits(members, validation.films)),
+    )
+
+
+def mean_logits(members: list[Module], films: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return (n,) logits of the ensemble."""
+    # the mean of logits is what the exported head gives; its map stays exact
+    return np.asarray(np.mean([logits(member, films) for member in members], axis=0))
