@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,6 +27,7 @@ class Settings:
         reader_name: Name shown on the page.
         language: ``en`` or ``tr``.
         jobs: Local worker processes.
+        readers: Further readers of this machine, identifier to name (a table in the file).
         foreign_objects: Whether SR, SEG and other objects that came with a study are ``hidden`` until the
             first read is committed, or ``shown``.
     """
@@ -39,6 +40,7 @@ class Settings:
     reader_name: str = "Local reader"
     language: Literal["en", "tr"] = "en"
     jobs: int = 1
+    readers: Mapping[str, str] = field(default_factory=dict)
     foreign_objects: Literal["hidden", "shown"] = "hidden"
 
 
@@ -113,6 +115,10 @@ def _convert(name: str, value: Any) -> Any:
             if not (0 if name == "port" else 1) <= number <= 65535:
                 raise ValueError("expected a whole number in its range")
             return number
+        case "readers":
+            if not isinstance(value, Mapping) or not all(isinstance(n, str) for n in value.values()):
+                raise ValueError("expected a table of identifiers and names in the settings file")
+            return dict(value)
         case "language" | "foreign_objects":
             allowed = ("en", "tr") if name == "language" else ("hidden", "shown")
             if value not in allowed:
