@@ -107,6 +107,8 @@ class Database:
             return
         try:
             with self.engine.connect() as connection:
+                if not self.is_sqlite:  # where each statement would see another state
+                    connection.execution_options(isolation_level="REPEATABLE READ")
                 yield connection
         except sa.exc.OperationalError as error:
             raise _transport(error) from error
@@ -149,13 +151,19 @@ def connect(url: str | URL, *, durable: bool = True) -> Engine:
         raise InputError("the database address can't be read", "postgresql://user@host/name") from error
     match address.get_backend_name():
         case "sqlite":
-            engine = sa.create_engine(address, pool_size=8, max_overflow=24, connect_args={"timeout": BUSY_S})
+            engine = sa.create_engine(
+                address, hide_parameters=True, pool_size=8, max_overflow=24, connect_args={"timeout": BUSY_S}
+            )
             _prepare_sqlite(engine, durable=durable)
             return engine
         case "postgresql":
             require("psycopg", extra="postgres")
             engine = sa.create_engine(
-                address.set(drivername="postgresql+psycopg"), pool_size=8, max_overflow=24, pool_pre_ping=True
+                address.set(drivername="postgresql+psycopg"),
+                hide_parameters=True,
+                pool_size=8,
+                max_overflow=24,
+                pool_pre_ping=True,
             )
             if not durable:
                 event.listen(engine, "connect", _relax_postgresql)

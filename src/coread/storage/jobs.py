@@ -340,7 +340,7 @@ class JobQueue:
         """Return one page of the jobs, the latest first; ``states=("failed",)`` are the dead letters."""
         limit = checked_limit(limit)
         table = JobModel
-        where = [] if not states else [table.state.in_(states)]
+        where: list[sa.ColumnElement[bool]] = [] if not states else [table.state.in_(states)]
         if kind is not None:
             where.append(table.kind == kind)
         query = select(table).where(*where).order_by(table.seq.desc()).limit(limit + 1)
