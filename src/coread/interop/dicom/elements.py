@@ -26,6 +26,7 @@ from pydicom.uid import (
 )
 
 from coread.errors import DataError
+from coread.interop.dicom.attributes import text
 
 UNDEFINED = 0xFFFFFFFF
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
@@ -75,7 +76,7 @@ def parse(content: bytes, limits: Limits | None = None) -> Parsed:
     limits = limits or Limits()
     _refuse_other_formats(content)
     meta, start, marks = _meta_information(content, limits)
-    said = str(meta.get("TransferSyntaxUID", "") or "").strip()
+    said = text(meta, "TransferSyntaxUID")
     body = content
     if said == DeflatedExplicitVRLittleEndian:
         body, start = _inflate(content[start:], limits.inflated_bytes), 0
@@ -102,6 +103,7 @@ def parse(content: bytes, limits: Limits | None = None) -> Parsed:
             "a valid DICOM data set",
             "ask the sender for the file again",
         ) from None
+    meta.add_new(0x00020010, "UI", said)
     dataset.file_meta = meta
     return Parsed(dataset, said, tuple(marks))
 

@@ -12,9 +12,11 @@ import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
+from pydicom.tag import BaseTag
 
 from coread.errors import DataError
-from coread.interop.dicom.header import Instance, items, numbers, quiet, raw, text
+from coread.interop.dicom.attributes import items, numbers, quiet, raw, text
+from coread.interop.dicom.header import Instance
 from coread.interop.dicom.pixels import stored_frames
 
 _GEOMETRY = (
@@ -111,14 +113,19 @@ def _is_wrapping(tag: int) -> bool:
     return tag & 0xFFFF == 0 or (tag & 0xFFFF0000) in _NOT_CONTENT
 
 
-def _same_element(a: Dataset, b: Dataset, tag: int) -> bool:
+def _same_element(a: Dataset, b: Dataset, tag: BaseTag) -> bool:
     try:
         one, other = a[tag].value, b[tag].value
     except Exception:  # a value that cannot be read equals only the same bytes
-        return bool(a.get_item(tag).value == b.get_item(tag).value)
+        return bool(_as_written(a, tag) == _as_written(b, tag))
     if isinstance(one, Sequence) and isinstance(other, Sequence):
         return len(one) == len(other) and all(_same_elements(x, y) for x, y in zip(one, other, strict=True))
     return bool(_plain(one) == _plain(other))
+
+
+def _as_written(dataset: Dataset, tag: BaseTag) -> Any:
+    element = dataset.get_item(tag, keep_deferred=True)
+    return None if element is None else element.value
 
 
 def _plain(value: Any) -> Any:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coread.core import Geometry
+from coread.interop.dicom.attributes import integer
 from coread.interop.dicom.slices import Slice
 
 _ORIENTATION = 1e-3  # largest difference of direction cosines in one stack
@@ -27,7 +28,7 @@ def alike(a: Slice, b: Slice) -> bool:
         and a.localizer == b.localizer
         and bool(np.abs(a.orientation - b.orientation).max() <= _ORIENTATION)
         and bool(np.allclose(a.spacing, b.spacing, rtol=_SPACING, atol=0))
-        and a.instance.dataset.get("SamplesPerPixel") == b.instance.dataset.get("SamplesPerPixel")
+        and integer(a.instance.dataset, "SamplesPerPixel") == integer(b.instance.dataset, "SamplesPerPixel")
     )
 
 

@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import hashlib
 import re
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime, time
-from typing import Any, Literal
+from datetime import datetime, time
+from typing import Literal
 
 from pydicom.dataset import Dataset
-from pydicom.multival import MultiValue
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
 
 from coread.core import InstanceHeader
 from coread.errors import DataError
+from coread.interop.dicom.attributes import date_of, integer, items, quiet, raw, text, time_of, words
 from coread.interop.dicom.elements import Limits, parse
 from coread.interop.dicom.sop_classes import is_acquired, is_object
 
 _UID = re.compile(r"[0-9]+(\.[0-9]+)*")
 _UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
+NATIVE = (
+    ImplicitVRLittleEndian,
+    ExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    DeflatedExplicitVRLittleEndian,
+)
 DERIVED_UIDS = "UIDs derived from the content"
 _PIXEL_TAGS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 
@@ -38,14 +47,6 @@ class Instance:
     header: InstanceHeader
     dataset: Dataset
     marks: tuple[str, ...] = ()
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Keep pydicom's warnings to ourselves: they quote values, and values are patient data."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
 
 
 def read_instance(
@@ -88,93 +89,14 @@ def read_instance(
             uids = _derived_uids(dataset, content, uids)
             marks.append(DERIVED_UIDS)
         frames = _checked_frames(dataset, parsed.transfer_syntax)
+        if frames and not is_encapsulated(parsed.transfer_syntax) and parsed.transfer_syntax not in NATIVE:
+            marks.append("its transfer syntax is not supported, its pixels cannot be shown")
         header = _index_entry(dataset, parsed.transfer_syntax, sop_class, uids, frames, derived)
         if not pixels:
             for name in _PIXEL_TAGS:
                 if name in dataset:
                     del dataset[name]
     return Instance(header, dataset, tuple(marks))
-
-
-def text(dataset: Dataset, keyword: str) -> str:
-    """Return a value as text without padding; values joined by a backslash; empty where there is none."""
-    value = raw(dataset, keyword)
-    if value is None:
-        return ""
-    if isinstance(value, (MultiValue, list, tuple)):
-        return "\\".join(str(item) for item in value).strip(" \0")
-    return str(value).strip(" \0")
-
-
-def words(dataset: Dataset, keyword: str) -> tuple[str, ...]:
-    """Return the values of a coded string as upper-case words, in their places."""
-    joined = text(dataset, keyword)
-    return tuple(part.strip(" \0").upper() for part in joined.split("\\")) if joined else ()
-
-
-def raw(dataset: Dataset, keyword: str) -> Any:
-    """Return a value as pydicom gives it, or None where it is missing, empty or not of its kind."""
-    try:
-        return dataset.get(keyword)
-    except (KeyboardInterrupt, SystemExit, MemoryError):
-        raise
-    except Exception:  # a broken value makes pydicom raise almost anything
-        return None
-
-
-def number(dataset: Dataset, keyword: str) -> float | None:
-    """Return the first value as a finite number, or None."""
-    values = numbers(dataset, keyword)
-    return values[0] if values else None
-
-
-def numbers(dataset: Dataset, keyword: str) -> tuple[float, ...]:
-    """Return all values as finite numbers; empty where one of them is not."""
-    value = raw(dataset, keyword)
-    if value is None or value == "":
-        return ()
-    items = value if isinstance(value, (MultiValue, list, tuple)) else (value,)
-    try:
-        found = tuple(float(item) for item in items)
-    except (TypeError, ValueError, OverflowError):
-        return ()
-    return found if all(abs(x) < float("inf") for x in found) else ()
-
-
-def integer(dataset: Dataset, keyword: str) -> int | None:
-    """Return the first value as a whole number, or None."""
-    found = number(dataset, keyword)
-    return int(found) if found is not None and found == int(found) else None
-
-
-def items(dataset: Dataset, keyword: str) -> tuple[Dataset, ...]:
-    """Return the items of a sequence; empty where it is missing or broken."""
-    value = raw(dataset, keyword)
-    try:
-        return tuple(item for item in value if isinstance(item, Dataset)) if value else ()
-    except TypeError:
-        return ()
-
-
-def date_of(digits: str) -> date | None:
-    """Return a DICOM date (``YYYYMMDD``, or the old ``YYYY.MM.DD``), or None."""
-    try:
-        return datetime.strptime(digits.replace(".", "")[:8], "%Y%m%d").date()
-    except ValueError:
-        return None
-
-
-def time_of(digits: str) -> time | None:
-    """Return a DICOM time (``HHMMSS.FFFFFF`` and shorter), or None."""
-    found = re.fullmatch(r"(\d\d):?(\d\d)?:?(\d\d)?(\.\d{1,6})?.*", digits.strip())
-    if not found:
-        return None
-    hour, minute, second = (int(part or 0) for part in found.groups()[:3])
-    micro = int((found[4] or ".0")[1:].ljust(6, "0"))
-    try:
-        return time(hour, minute, min(second, 59), micro)
-    except ValueError:
-        return None
 
 
 def _no_class(dataset: Dataset) -> DataError:
@@ -245,7 +167,7 @@ def _checked_frames(dataset: Dataset, transfer_syntax: str) -> int:
     samples = integer(dataset, "SamplesPerPixel") or 1
     if samples not in (1, 3, 4):
         raise DataError(f"{samples} samples a pixel", "1, 3 or 4", "convert the picture first")
-    value = dataset[keyword].value
+    value = raw(dataset, keyword)
     if not isinstance(value, bytes) or not value:
         raise DataError("the pixels are empty", "pixels", "ask the sender for the complete instance")
     if is_encapsulated(transfer_syntax):

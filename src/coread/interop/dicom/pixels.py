@@ -21,8 +21,9 @@ from pydicom.pixels.processing import apply_color_lut, convert_color_space
 from pydicom.pixels.utils import expand_ybr422
 
 from coread.errors import CoreadError, DataError, InputError
+from coread.interop.dicom.attributes import integer, quiet, raw, text
 from coread.interop.dicom.codestream import Codestream, read_codestream
-from coread.interop.dicom.header import integer, is_encapsulated, quiet, raw, read_instance, text
+from coread.interop.dicom.header import NATIVE, is_encapsulated, read_instance
 
 _JPEG = ("50", "51", "57", "70")
 _JPEG_LS = ("80", "81")
@@ -102,6 +103,8 @@ def pixel_format(dataset: Dataset) -> PixelFormat:
         little=bool(dataset.original_encoding[1]) if dataset.original_encoding[1] is not None else True,
         floating=floating,
     )
+    if syntax and not is_encapsulated(syntax) and syntax not in NATIVE:
+        raise _unsupported(syntax)
     if bits not in (1, 8, 16, 32, 64):
         raise DataError(
             f"pixels of {bits} allocated bits", "1, 8, 16, 32 or 64 bits", "convert the image first"
@@ -208,6 +211,14 @@ def frame_attributes(dataset: Dataset) -> dict[str, int | str]:
     return found
 
 
+def _unsupported(transfer_syntax: str) -> DataError:
+    return DataError(
+        f"transfer syntax {transfer_syntax} is not supported",
+        "JPEG, JPEG-LS, JPEG 2000, RLE or uncompressed pixels",
+        "ask the sender for another transfer syntax",
+    )
+
+
 def _damaged(detail: str) -> DataError:
     return DataError(f"the pixels are damaged: {detail}", "complete pixels", "ask the sender for them again")
 
@@ -237,10 +248,11 @@ def _native(dataset: Dataset, form: PixelFormat, first: int, count: int) -> tupl
 
 
 def _native_raw(dataset: Dataset, form: PixelFormat, first: int, count: int) -> NDArray[Any]:
-    keyword = next((k for k in ("PixelData", "FloatPixelData", "DoubleFloatPixelData") if k in dataset), None)
+    keywords = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+    keyword = next((k for k in keywords if raw(dataset, k)), None)
     if keyword is None:
         raise DataError("there are no pixels", "an image", "choose an instance with pixels")
-    value: bytes = dataset[keyword].value
+    value: bytes = raw(dataset, keyword)
     shape = (count, form.rows, form.columns, form.samples)
     pixels = form.rows * form.columns * form.samples
     if form.bits_allocated == 1:
@@ -281,11 +293,7 @@ def _decode(frame: bytes, form: PixelFormat) -> tuple[NDArray[Any], bool]:
         return _counted_bits(_decode_rle(frame, form), form), said_ycbcr
     kind = form.transfer_syntax.removeprefix("1.2.840.10008.1.2.4.")
     if kind not in _JPEG + _JPEG_LS + _JPEG_2000:
-        raise DataError(
-            f"transfer syntax {form.transfer_syntax} is not supported",
-            "JPEG, JPEG-LS, JPEG 2000, RLE or uncompressed pixels",
-            "ask the sender for another transfer syntax",
-        )
+        raise _unsupported(form.transfer_syntax)
     head = read_codestream(frame)
     if (head.rows, head.columns, head.components) != (form.rows, form.columns, form.samples):
         raise DataError(
@@ -314,10 +322,10 @@ def _decode_rle(frame: bytes, form: PixelFormat) -> NDArray[Any]:
     width = form.bits_allocated // 8
     size = form.rows * form.columns * form.samples * width
     try:
-        decoded = imagecodecs.dicomrle_decode(frame, f"<u{width}", out=size)
+        decoded = np.frombuffer(imagecodecs.dicomrle_decode(frame, f"<u{width}", out=size), f"<u{width}")
     except Exception as error:
         raise _damaged(f"the decoder gave up ({type(error).__name__})") from None
-    planes = _shaped(np.frombuffer(decoded, f"<u{width}"), (1, form.samples, form.rows, form.columns))
+    planes = _shaped(decoded, (1, form.samples, form.rows, form.columns))
     return np.ascontiguousarray(np.moveaxis(planes, 1, -1))
 
 

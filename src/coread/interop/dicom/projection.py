@@ -14,17 +14,8 @@ from pydicom.dataset import Dataset
 
 from coread.core import Acquisition, CodedConcept, ImagePlane, Note, vocabulary
 from coread.core.geometry import SpacingKind
-from coread.interop.dicom.header import (
-    Instance,
-    integer,
-    is_lossy,
-    is_simulated,
-    items,
-    number,
-    numbers,
-    text,
-    words,
-)
+from coread.interop.dicom.attributes import integer, items, number, numbers, text, words
+from coread.interop.dicom.header import Instance, is_lossy, is_simulated
 
 _VIEWS = {
     "AP": ("399348003", "antero-posterior"),

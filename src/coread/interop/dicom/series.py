@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from coread.core import Cine, Geometry, Image, ImagePlane, Note, TimeSeries, Volume
 from coread.errors import DataError
+from coread.interop.dicom.attributes import number, numbers, quiet
 from coread.interop.dicom.geometry import (
     alike,
     by_place,
@@ -23,7 +24,7 @@ from coread.interop.dicom.geometry import (
     stack_geometry,
     tilt_degrees,
 )
-from coread.interop.dicom.header import Instance, number, numbers, quiet
+from coread.interop.dicom.header import Instance
 from coread.interop.dicom.pixels import decode_frame
 from coread.interop.dicom.projection import acquisition, image_plane
 from coread.interop.dicom.slices import Placed, Slice, place

@@ -16,16 +16,8 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from coread.core import Note
-from coread.interop.dicom.header import (
-    Instance,
-    date_of,
-    items,
-    number,
-    numbers,
-    text,
-    time_of,
-    words,
-)
+from coread.interop.dicom.attributes import date_of, items, number, numbers, text, time_of, words
+from coread.interop.dicom.header import Instance
 
 Window = tuple[float, float]
 

@@ -18,7 +18,7 @@ from pydicom.pixels.processing import apply_modality_lut
 
 from coread.core import Note
 from coread.errors import DataError
-from coread.interop.dicom.header import integer, items, number, numbers, text, words
+from coread.interop.dicom.attributes import integer, items, number, numbers, text, words
 from coread.interop.dicom.pixels import pixel_format
 from coread.interop.dicom.slices import functional_group
 
