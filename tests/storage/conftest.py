@@ -1,0 +1,153 @@
+"""Libraries on SQLite and on a real PostgreSQL server, and index entries to put into them."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from coread.core import InstanceHeader
+from coread.extras import require
+from coread.storage import Library
+
+
+class FakeClock:
+    """A clock that a test sets."""
+
+    def __init__(self) -> None:
+        self.time = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.time
+
+    def forward(self, seconds: float) -> None:
+        self.time += timedelta(seconds=seconds)
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+def _programs() -> Path | None:
+    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    if folders:
+        return folders[-1].parent
+    found = shutil.which("initdb")
+    return Path(found).parent if found else None
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[str]:
+    """The address of a PostgreSQL server of our own, less the name of the database."""
+    programs = _programs()
+    if programs is None:
+        pytest.skip("needs PostgreSQL: install the package `postgresql`")
+    try:
+        require("psycopg", extra="postgres")
+    except ImportError as error:
+        pytest.skip(str(error))
+    # the server refuses to run as root
+    as_user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+    folder = Path(tempfile.mkdtemp(prefix="coread-pg-"))
+    try:
+        if as_user:
+            shutil.chown(folder, "postgres")
+
+        def run(program: str, *arguments: str) -> None:
+            command = [*as_user, str(programs / program), "-D", str(folder / "data"), *arguments]
+            with (folder / "output.txt").open("ab") as output:  # a pipe would stay open in the server
+                subprocess.run(command, check=True, stdout=output, stderr=output, cwd=folder)
+
+        run("initdb", "--auth=trust", "--username=coread", "--encoding=UTF8", "--no-sync")
+        options = f"-c listen_addresses='' -c unix_socket_directories={folder} -c fsync=off"
+        run("pg_ctl", "start", "-w", "-o", options)
+        try:
+            yield f"postgresql://coread@/{{name}}?host={folder}"
+        finally:
+            run("pg_ctl", "stop", "-w", "-m", "immediate")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def new_database(postgresql: str) -> Callable[[], str]:
+    """Makes an empty PostgreSQL database and returns its address."""
+    import psycopg
+
+    numbers = itertools.count()
+
+    def make() -> str:
+        name = f"library{next(numbers)}"
+        with psycopg.connect(postgresql.format(name="postgres"), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}")
+        return postgresql.format(name=name)
+
+    return make
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest) -> str | None:
+    """None for the SQLite file in the library's folder, or the address of an empty PostgreSQL database."""
+    if request.param == "sqlite":
+        return None
+    make: Callable[[], str] = request.getfixturevalue("new_database")
+    return make()
+
+
+@pytest.fixture
+def library(tmp_path: Path, url: str | None, clock: FakeClock) -> Iterator[Library]:
+    with Library.open(
+        tmp_path / "library", url=url, clock=clock, rng=random.Random(1), durable=False
+    ) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def header() -> Callable[..., InstanceHeader]:
+    """Makes an index entry: `header(study="1.2.3", series="1.2.3.1", number=4, ...)`."""
+
+    def make(
+        *, study: str = "1.2.3", series: str | None = None, number: int = 1, **changes: Any
+    ) -> InstanceHeader:
+        series = series or f"{study}.1"
+        values: dict[str, Any] = {
+            "patient_id": "P-17",
+            "patient_name": "Doe^Jane",
+            "birth_date": date(1960, 2, 29),
+            "sex": "F",
+            "study": study,
+            "study_time": datetime(2026, 2, 1, 10, 30),
+            "accession": "ACC1",
+            "study_description": "CT chest",
+            "referring": "Roe^Richard",
+            "series": series,
+            "series_number": 2,
+            "series_description": "axial",
+            "modality": "CT",
+            "body_part": "CHEST",
+            "instance": f"{series}.{number}",
+            "sop_class": "1.2.840.10008.5.1.4.1.1.2",
+            "instance_number": number,
+            "rows": 512,
+            "columns": 512,
+            "frames": 1,
+            "transfer_syntax": "1.2.840.10008.1.2.1",
+            "frame_of_reference": "1.2.3.99",
+            "role": "image",
+            "acquired": True,
+            "simulated": False,
+            "lossy": False,
+        }
+        return InstanceHeader(**(values | changes))
+
+    return make
