@@ -15,21 +15,19 @@ def correlate_middle(padded: Floats, taps: Floats) -> Floats:
     """
     outer, length, inner = padded.shape
     size = length - taps.size + 1
-    result = np.empty((outer, size, inner), np.float64)
-    block = 1024  # doubles of a strip that stays in the first cache
+    result = np.zeros((outer, size, inner), np.float64)
+    block = 512  # doubles of a strip: all rows that a result needs stay in the cache
     for o in range(outer):
         for start in range(0, inner, block):
             stop = min(start + block, inner)
             for n in range(size):
-                line = result[o, n]
-                for i in range(start, stop):
-                    line[i] = 0.0
+                line = result[o, n, start:stop]
                 for t in range(taps.size):
                     tap = taps[t]
                     if tap == 0.0:
                         continue
-                    source = padded[o, n + t]
-                    for i in range(start, stop):
+                    source = padded[o, n + t, start:stop]
+                    for i in range(line.size):
                         line[i] += tap * source[i]
     return result
 
@@ -42,11 +40,11 @@ def correlate_last(padded: Floats, taps: Floats) -> Floats:
     result = np.zeros((lines, size), np.float64)
     for o in range(lines):
         line = result[o]
-        source = padded[o]
         for t in range(taps.size):
             tap = taps[t]
             if tap == 0.0:
                 continue
-            for n in range(size):
-                line[n] += tap * source[n + t]
+            source = padded[o, t : t + size]
+            for n in range(line.size):
+                line[n] += tap * source[n]
     return result

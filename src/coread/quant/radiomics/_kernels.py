@@ -35,9 +35,24 @@ def row_spans(levels: Levels) -> Ints:
 
 
 @kernel
-def count_pairs(  # noqa: PLR0917 (compiled functions take no keywords)
-    levels: Levels, spans: Ints, offsets: Ints, start: int, stop: int, counts: Words
-) -> None:
+def count_levels(levels: Levels, spans: Ints) -> Ints:
+    """Return the voxels of each level, level 0 (outside, within the spans) first."""
+    top = 0
+    depth, height, _ = levels.shape
+    for k in range(depth):
+        for j in range(height):
+            for i in range(spans[k, j, 0], spans[k, j, 1]):
+                top = max(top, levels[k, j, i])
+    counts = np.zeros(top + 1, np.int64)
+    for k in range(depth):
+        for j in range(height):
+            for i in range(spans[k, j, 0], spans[k, j, 1]):
+                counts[levels[k, j, i]] += 1
+    return counts
+
+
+@kernel
+def count_pairs(levels: Levels, spans: Ints, offsets: Ints, start: int, stop: int, counts: Words) -> None:
     """Add the neighbour pairs of slices ``start`` to ``stop`` to ``counts`` (offsets, n + 1, n + 1).
 
     Row and column 0 collect pairs that leave the region.
@@ -55,9 +70,7 @@ def count_pairs(  # noqa: PLR0917 (compiled functions take no keywords)
 
 
 @kernel
-def count_runs(  # noqa: PLR0917 (compiled functions take no keywords)
-    levels: Levels, spans: Ints, offsets: Ints, start: int, stop: int, counts: Words
-) -> None:
+def count_runs(levels: Levels, spans: Ints, offsets: Ints, start: int, stop: int, counts: Words) -> None:
     """Add the runs of slices ``start`` to ``stop`` to ``counts`` (offsets, n + 1, longest + 1).
 
     A run across slices must lie between ``start`` and ``stop`` as a whole.
@@ -78,16 +91,15 @@ def count_runs(  # noqa: PLR0917 (compiled functions take no keywords)
                     level = here[i]
                     if level == 0:
                         continue
-                    run = np.uint16(1)
-                    if before[i - di] == level:
-                        run = np.uint16(length_before[i - di] + 1)
+                    # No branches: whether a neighbour has the same level is close to a coin toss.
+                    goes_on = np.uint16(before[i - di] == level)
+                    run = np.uint16(goes_on * length_before[i - di] + np.uint16(1))
                     length_here[i] = run
-                    if after[i + di] != level:
-                        table[level, run] += np.uint32(1)
+                    table[level, run] += np.uint32(after[i + di] != level)
 
 
 @kernel
-def neighbourhood(  # noqa: PLR0917 (compiled functions take no keywords)
+def neighbourhood(
     levels: Levels, spans: Ints, start: int, stop: int, planar: bool, alpha: int, top: int
 ) -> tuple[Ints, Ints, Ints]:
     """Return dependence counts, tone differences and valid voxels of slices ``start`` to ``stop``.
@@ -97,36 +109,33 @@ def neighbourhood(  # noqa: PLR0917 (compiled functions take no keywords)
         neighbours), by level and n (top + 1, 27): an integer; dividing by n gives the tone
         difference. The number of voxels by level and n (top + 1, 27).
     """
-    _, height, width = levels.shape
+    height = levels.shape[1]
     dependence = np.zeros((top + 1, 28), np.int64)
     difference = np.zeros((top + 1, 27), np.int64)
     voxels = np.zeros((top + 1, 27), np.int64)
-    same = np.empty(width, np.int32)
-    total = np.empty(width, np.int32)
-    number = np.empty(width, np.int32)
     reach = 0 if planar else 1
     for k in range(start, stop):
         for j in range(1, height - 1):
             first, last = spans[k, j, 0], spans[k, j, 1]
             if first == last:
                 continue
-            here = levels[k, j]
-            for i in range(first, last):
-                same[i] = 0
-                total[i] = 0
-                number[i] = 0
+            here = levels[k, j, first:last]
+            same = np.zeros(here.size, np.int32)
+            total = np.zeros(here.size, np.int32)
+            number = np.zeros(here.size, np.int32)
             for dk in range(-reach, reach + 1):
                 for dj in range(-1, 2):
-                    there = levels[k + dk, j + dj]
                     for di in range(-1, 2):
-                        for i in range(first, last):
-                            value = np.int32(there[i + di])
+                        # A view from 0 on lets the compiler work on many voxels at once.
+                        there = levels[k + dk, j + dj, first + di : last + di]
+                        for i in range(here.size):
+                            value = np.int32(there[i])
                             inside = np.int32(value != 0)
                             gap = abs(np.int32(here[i]) - value)
                             total[i] += value
                             number[i] += inside
                             same[i] += inside * np.int32(gap <= alpha)
-            for i in range(first, last):
+            for i in range(here.size):
                 level = np.int64(here[i])
                 if level == 0:
                     continue
@@ -285,7 +294,7 @@ def tabulate(rows: Ints, columns: Ints, n_rows: int, n_columns: int) -> Ints:
 
 
 @kernel
-def discretise(  # noqa: PLR0917 (compiled functions take no keywords)
+def discretise(
     image: Floats, mask: Bools, low: float, factor: float, divisor: float, top: int, levels: Levels
 ) -> None:
     """Write ``floor((value - low) factor / divisor) + 1``, at most ``top``, into a padded box.
@@ -301,6 +310,30 @@ def discretise(  # noqa: PLR0917 (compiled functions take no keywords)
                     if divisor > 0:
                         level = int(np.floor((image[k, j, i] - low) * factor / divisor)) + 1
                     levels[k + 1, j + 1, i + 1] = max(1, min(level, top))
+
+
+@kernel
+def extent(mask: Bools) -> Ints:
+    """Return the number of voxels and the first and last index an axis, (7,); -1 last if empty."""
+    depth, height, width = mask.shape
+    found = np.array([0, depth, -1, height, -1, width, -1])
+    for k in range(depth):
+        for j in range(height):
+            first = last = -1
+            for i in range(width):
+                if mask[k, j, i]:
+                    if first < 0:
+                        first = i
+                    last = i
+                    found[0] += 1
+            if first >= 0:
+                found[1] = min(found[1], k)
+                found[2] = k
+                found[3] = min(found[3], j)
+                found[4] = max(found[4], j)
+                found[5] = min(found[5], first)
+                found[6] = max(found[6], last)
+    return found
 
 
 @kernel
@@ -346,6 +379,6 @@ def resample_middle(box: Floats, first: Ints, weights: Floats) -> Floats:
             for t in range(weights.shape[1]):
                 source = box[o, min(max(first[p] + t, 0), length - 1)]
                 weight = weights[p, t]
-                for i in range(inner):
+                for i in range(line.size):
                     line[i] += weight * source[i]
     return result

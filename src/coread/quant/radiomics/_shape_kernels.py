@@ -163,12 +163,11 @@ def central_sums(values: Floats, mean: float, median: float) -> Floats:
 
 
 @kernel
-def sphere_means(image: Floats, centres: Bools, rows: Ints, margin: Ints) -> Floats:
-    """Return the mean over a sphere around every centre, NaN elsewhere.
+def sphere_sums(image: Floats, centres: Bools, rows: Ints, margin: Ints) -> Floats:
+    """Return the sum over a sphere around the centres, (slices, rows, columns); 0 in other rows.
 
     Args:
-        image: Box of intensities that reaches ``margin`` voxels beyond the centres; NaN beyond
-            the edge of the image.
+        image: Box of intensities that reaches ``margin`` voxels beyond the centres.
         centres: (slices, rows, columns), the box without the margin.
         rows: (n, 3): row offsets dk, dj and the half width of the sphere in that row.
         margin: Voxels of margin per axis.
@@ -177,20 +176,13 @@ def sphere_means(image: Floats, centres: Bools, rows: Ints, margin: Ints) -> Flo
     mk, mj, mi = margin[0], margin[1], margin[2]
     full = image.shape[2]
     sums = np.zeros(image.shape[:2] + (full + 1,), np.float64)
-    sizes = np.zeros(image.shape[:2] + (full + 1,), np.int32)
     for k in range(image.shape[0]):
         for j in range(image.shape[1]):
             s = 0.0
-            n = 0
             for i in range(full):
-                if not np.isnan(image[k, j, i]):
-                    s += image[k, j, i]
-                    n += 1
+                s += image[k, j, i]
                 sums[k, j, i + 1] = s
-                sizes[k, j, i + 1] = n
-    means = np.full(centres.shape, np.nan)
-    total = np.empty(width, np.float64)
-    number = np.empty(width, np.int32)
+    result = np.zeros(centres.shape, np.float64)
     for k in range(depth):
         for j in range(height):
             first = 0
@@ -201,18 +193,47 @@ def sphere_means(image: Floats, centres: Bools, rows: Ints, margin: Ints) -> Flo
             last = width
             while not centres[k, j, last - 1]:
                 last -= 1
-            for i in range(first, last):
-                total[i] = 0.0
-                number[i] = 0
+            total = result[k, j, first:last]
             for r in range(rows.shape[0]):
                 row = sums[k + mk + rows[r, 0], j + mj + rows[r, 1]]
-                size = sizes[k + mk + rows[r, 0], j + mj + rows[r, 1]]
-                right = mi + rows[r, 2] + 1
-                left = mi - rows[r, 2]
-                for i in range(first, last):
-                    total[i] += row[i + right] - row[i + left]
-                    number[i] += size[i + right] - size[i + left]
-            for i in range(first, last):
-                if centres[k, j, i]:
-                    means[k, j, i] = total[i] / number[i]
-    return means
+                start = first + mi - rows[r, 2]
+                left = row[start : start + total.size]
+                start = first + mi + rows[r, 2] + 1
+                right = row[start : start + total.size]
+                for i in range(total.size):
+                    total[i] += right[i] - left[i]
+    return result
+
+
+@kernel
+def largest_distance(points: Floats) -> float:
+    """Return the largest distance between two of (n, 3) points."""
+    x, y, z = points[:, 0].copy(), points[:, 1].copy(), points[:, 2].copy()
+    n = x.size
+    square = np.empty(n, np.float64)
+    largest = 0.0
+    for a in range(n):
+        for b in range(n):
+            dx, dy, dz = x[b] - x[a], y[b] - y[a], z[b] - z[a]
+            square[b] = dx * dx + dy * dy + dz * dz
+        largest = max(largest, square.max())
+    return np.sqrt(largest)
+
+
+@kernel
+def weighted_moments(image: Floats, mask: Bools) -> Floats:
+    """Return the sums of v, k v, j v and i v over a mask, (4,)."""
+    depth, height, width = mask.shape
+    sums = np.zeros(4, np.float64)
+    for k in range(depth):
+        for j in range(height):
+            s = si = 0.0
+            for i in range(width):
+                if mask[k, j, i]:
+                    s += image[k, j, i]
+                    si += image[k, j, i] * i
+            sums[0] += s
+            sums[1] += s * k
+            sums[2] += s * j
+            sums[3] += si
+    return sums

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from coread.core import Geometry, Image, LabelMap, Mask, PlaneMask, Volume
 from coread.errors import GeometryError, InputError
+from coread.quant.radiomics import _kernels as kernels
 from coread.quant.radiomics._typing import Bools, Floats, Ints
 from coread.quant.radiomics.alignment import aligned
 from coread.quant.radiomics.filters import Filter
@@ -232,21 +234,19 @@ def extract_arrays(
         if progress is not None:
             progress(done / total)
 
-    with ThreadPoolExecutor(max(1, jobs)) as pool:
-        for region, (made, said) in zip(
-            masks, pool.map(lambda item: work.region(item, finite), masks), strict=True
-        ):
-            rows[region.name].update(made)
+    pool = ThreadPoolExecutor(jobs) if jobs > 1 and len(masks) > 1 else None
+    each = map if pool is None else pool.map
+    with pool or nullcontext():
+        made = each(partial(work.region, filters=finite), masks)
+        for region, (features_of_one, said) in zip(masks, made, strict=True):
+            rows[region.name].update(features_of_one)
             steps[region.name] = said
             tick()
         for item in spanning:
             response = item.response(source.whole, source.spacing_mm)
-            for region, features_of_one in zip(
-                masks,
-                pool.map(partial(work.spanning, item=item, response=response), masks),
-                strict=True,
-            ):
-                rows[region.name][item.code] = features_of_one
+            filtered = each(partial(work.spanning, item=item, response=response), masks)
+            for region, rows_of_one in zip(masks, filtered, strict=True):
+                rows[region.name][item.code] = rows_of_one
                 tick()
     order = ["", *(item.code for item in settings.filters)]
     features = tuple(
@@ -366,7 +366,7 @@ class _Work:
     ) -> dict[str, float]:
         assert region.box is not None  # an empty region does not come here
         old = tuple(slice(first, last + 1) for first, last in region.box)
-        start = region.crop(old)  # type: ignore[arg-type]
+        start = np.array(region.crop(old), order="C")  # type: ignore[arg-type]
         values = self.source.values[old]
         if self.settings.round_intensities:
             values = np.rint(values)
@@ -379,14 +379,14 @@ class _Work:
             for name, size in zip("zyx", shape, strict=True):
                 said[f"int_mask_dim_{name}_{stage}_roi"] = float(size)
             for kind, array in (("int", kept), ("morph", whole)):
-                said[f"{kind}_mask_vox_count_{stage}_roi"] = float(np.count_nonzero(array))
-                found = mask_box(array)
+                count, *ends = (int(n) for n in kernels.extent(array))
+                said[f"{kind}_mask_vox_count_{stage}_roi"] = float(count)
                 for axis, name in enumerate("zyx"):
-                    extent = 0 if found is None else found[axis][1] - found[axis][0] + 1
-                    said[f"{kind}_mask_bb_dim_{name}_{stage}_roi"] = float(extent)
-            inside = picture[kept]
+                    first, last = ends[2 * axis : 2 * axis + 2]
+                    said[f"{kind}_mask_bb_dim_{name}_{stage}_roi"] = float(max(0, last - first + 1))
+            inside = picture[kept].astype(np.float64)
             for name, number in (("mean", np.mean), ("min", np.min), ("max", np.max)):
-                value = float(number(inside.astype(np.float64))) if inside.size else np.nan
+                value = float(number(inside)) if inside.size else np.nan
                 said[f"int_mask_{name}_int_{stage}_roi"] = value
         return said
 

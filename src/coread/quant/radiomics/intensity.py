@@ -180,10 +180,17 @@ def local_peaks(image: Floats, mask: Bools, spacing_mm: Floats) -> dict[str, flo
             rest = PEAK_RADIUS_MM**2 - (dk * spacing_mm[0]) ** 2 - (dj * spacing_mm[1]) ** 2
             if rest >= 0:
                 rows.append((dk, dj, int(np.sqrt(rest) / spacing_mm[2] + 1e-9)))
-    means = kernels.sphere_means(image, mask, np.array(rows, dtype=np.int64), margin)
+    table = np.array(rows, dtype=np.int64)
+    beyond = np.isnan(image)
+    if beyond.any():
+        number = kernels.sphere_sums((~beyond).astype(np.float64), mask, table, margin)[mask]
+        image = np.where(beyond, 0.0, image)
+    else:
+        number = np.full(1, 1.0 + 2.0 * table[:, 2].sum() + (len(table) - 1))
+    means = kernels.sphere_sums(image, mask, table, margin)[mask] / number
     inner = image[tuple(slice(m, m + size) for m, size in zip(margin, mask.shape, strict=True))]
-    peak = mask & (inner == inner[mask].max())
+    values = inner[mask]
     return {
-        "loc_peak_local": float(means[peak].max()),
-        "loc_peak_global": float(means[mask].max()),
+        "loc_peak_local": float(means[values == values.max()].max()),
+        "loc_peak_global": float(means.max()),
     }

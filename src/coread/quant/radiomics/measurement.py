@@ -128,7 +128,9 @@ def measure(
         for code in _wanted(item.family, settings.aggregations):
             value = found.get((item.tag, code), np.nan)
             defined = bool(np.isfinite(value))
-            reason = reasons.get(item.family) or _reason(region, values, item, settings)
+            reason = ""
+            if not defined:
+                reason = reasons.get(item.family) or _reason(region, values, item, settings)
             rows.append(
                 Feature(
                     label=region.name,
@@ -139,7 +141,7 @@ def measure(
                     discretisation=levels,
                     filter=filter_code,
                     value=float(value) if defined else None,
-                    reason="" if defined else reason,
+                    reason=reason,
                     flag=flag,
                     unit=item.unit,
                 )

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.polynomial import legendre
 from scipy import fft
 from scipy.spatial import ConvexHull
-from scipy.spatial.distance import pdist
 
+from coread.quant.radiomics import _kernels as texture_kernels
 from coread.quant.radiomics import _shape_kernels as kernels
 from coread.quant.radiomics._typing import Bools, Bytes, Floats, Ints
 
@@ -47,7 +47,7 @@ class Mesh:
     @property
     def diameter_mm(self) -> float:
         """Largest distance between two vertices."""
-        return float(pdist(self.hull_points_mm).max())
+        return float(kernels.largest_distance(self.hull_points_mm))
 
 
 def mesh_volume_area(mask: Bytes, spacing_mm: Floats) -> tuple[float, float]:
@@ -238,20 +238,12 @@ def morphology(
         autocorrelation: Whether to compute Moran's I and Geary's C, the slowest two.
     """
     padded = np.pad(morphological_mask.view(np.uint8), 1)
-    n = int(np.count_nonzero(morphological_mask))
     mesh = region_mesh(padded, spacing_mm)
     volume, area = mesh.volume_mm3, mesh.area_mm2
     axes = principal_axes(padded, spacing_mm)
     sphere = (36 * np.pi * volume**2) ** (1 / 3)
-    extent = (
-        np.array(
-            [
-                1 + np.ptp(np.flatnonzero(morphological_mask.any(axis=other)))
-                for other in ((1, 2), (0, 2), (0, 1))
-            ]
-        )
-        * spacing_mm
-    )
+    n, *ends = (int(v) for v in texture_kernels.extent(morphological_mask))
+    extent = np.array([ends[a + 1] - ends[a] + 1 for a in (0, 2, 4)]) * spacing_mm
     box_area = 2 * (extent[0] * extent[1] + extent[0] * extent[2] + extent[1] * extent[2])
     semi = axes / 2
     flat = not bool(np.all(semi > 0))
@@ -270,7 +262,7 @@ def morphology(
         "morph_sph_dispr": area / sphere,
         "morph_sphericity": sphere / area,
         "morph_asphericity": (area**3 / (36 * np.pi * volume**2)) ** (1 / 3) - 1,
-        "morph_com": _centre_shift(image, intensity_mask, morphological_mask, spacing_mm),
+        "morph_com": _centre_shift(image, intensity_mask, padded, spacing_mm),
         "morph_diam": mesh.diameter_mm,
         "morph_pca_major": axes[0],
         "morph_pca_minor": axes[1],
@@ -290,19 +282,11 @@ def morphology(
     return {tag: float(value) for tag, value in result.items()}
 
 
-def _centre_shift(
-    image: Floats, intensity_mask: Bools, morphological_mask: Bools, spacing_mm: Floats
-) -> float:
+def _centre_shift(image: Floats, intensity_mask: Bools, padded: Bytes, spacing_mm: Floats) -> float:
     """Return the distance in mm of the geometric and the intensity-weighted centre (KLMA)."""
-    weights = np.where(intensity_mask, image, 0.0)
-    total = float(weights.sum())
+    total, *weighted = (float(v) for v in kernels.weighted_moments(image, intensity_mask))
     if total == 0:
         return np.nan
-    count = float(np.count_nonzero(morphological_mask))
-    shift = np.empty(3)
-    for axis, others in enumerate(((1, 2), (0, 2), (0, 1))):
-        index = np.arange(image.shape[axis], dtype=np.float64)
-        plain = float(index @ morphological_mask.sum(axis=others)) / count
-        weighted = float(index @ weights.sum(axis=others)) / total
-        shift[axis] = (plain - weighted) * spacing_mm[axis]
-    return float(np.linalg.norm(shift))
+    count, *plain = (int(v) for v in kernels.index_moments(padded)[:4])
+    shift = np.array([p / count - w / total for p, w in zip(plain, weighted, strict=True)])
+    return float(np.linalg.norm(shift * spacing_mm))

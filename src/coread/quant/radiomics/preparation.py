@@ -168,10 +168,10 @@ def mask_box(mask: NDArray[Any]) -> tuple[tuple[int, int], ...] | None:
     slices = np.flatnonzero(rows.any(axis=1))
     if slices.size == 0:
         return None
-    lines = np.flatnonzero(rows.any(axis=0))
-    part = mask[slices[0] : slices[-1] + 1, lines[0] : lines[-1] + 1]
-    columns = np.flatnonzero(part.any(axis=(0, 1)))
-    return tuple((int(found[0]), int(found[-1])) for found in (slices, lines, columns))
+    start = int(slices[0])
+    part = np.array(mask[start : slices[-1] + 1], dtype=bool, order="C")
+    _, k0, k1, j0, j1, i0, i1 = (int(n) for n in kernels.extent(part))
+    return (start + k0, start + k1), (j0, j1), (i0, i1)
 
 
 def regions_of(

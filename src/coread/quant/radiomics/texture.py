@@ -75,7 +75,7 @@ class LevelBox:
     @cached_property
     def histogram(self) -> Ints:
         """Voxels of each level from 1 to the highest (N_g,)."""
-        return np.bincount(self.levels.ravel())[1:]
+        return kernels.count_levels(self.levels, self.spans)[1:]
 
     @cached_property
     def present(self) -> Ints:
@@ -94,7 +94,7 @@ class LevelBox:
     @cached_property
     def slices(self) -> tuple[int, ...]:
         """Padded index of each slice that holds region voxels."""
-        return tuple(np.flatnonzero(self.levels.any(axis=(1, 2))).tolist())
+        return tuple(np.flatnonzero(self.spans[:, :, 1].any(axis=1)).tolist())
 
     @cached_property
     def slice_voxels(self) -> dict[int, int]:
