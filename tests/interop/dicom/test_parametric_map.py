@@ -95,6 +95,7 @@ def test_dcmtk_sees_the_float_pixels(tmp_path: Path) -> None:
     wanted = random_map(grid, source)
     path = tmp_path / "map.dcm"
     path.write_bytes(to_bytes(write_map(wanted, source, author())))
+    assert verify(path) == []
     dump = subprocess.run(
         [program("dcmdump"), "+L", "+P", "7fe0,0008", str(path)], capture_output=True, text=True, check=True
     ).stdout

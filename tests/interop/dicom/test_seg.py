@@ -166,12 +166,13 @@ def test_segments_carry_tracking_algorithm_and_category(tmp_path: Path) -> None:
     assert (equipment.ManufacturerModelName, equipment.SoftwareVersions) == ("lung_ct", "1.0.0")
     assert equipment.DeviceUID.startswith("2.25.")
     assert dataset.ImageType[0] == "DERIVED"
+    assert dataset.ContentLabel == dataset.ImageComments == "SIMULATED"
     assert dataset.SeriesDescription.startswith("SIMULATED")
     assert (dataset.ContentDate, dataset.ContentTime) == ("20260304", "050607")
     by_reader = write_regions(regions, plain_source(grid, simulated=False), author(Reader("dr.ay")))
     assert by_reader.SegmentSequence[0].SegmentAlgorithmType == "MANUAL"
-    assert by_reader.ContentCreatorName == "dr.ay"
-    assert "SIMULATED" not in str(by_reader.SeriesDescription)
+    assert str(by_reader.ContentCreatorName) == "dr.ay^"
+    assert "SIMULATED" not in str(by_reader)
 
 
 def test_identifiers_come_from_the_generator_handed_in() -> None:

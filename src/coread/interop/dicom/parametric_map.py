@@ -16,6 +16,7 @@ from pydicom.uid import ParametricMapStorage
 
 from coread.core import CodedConcept, Geometry, ImagePlane, Map, Model, Origin, vocabulary
 from coread.errors import DataError, InputError
+from coread.interop.dicom.pixels import stored_frames
 from coread.interop.dicom.regions import frames_grid, referenced_instances
 from coread.interop.dicom.seg import write_fractional
 from coread.interop.dicom.writing import (
@@ -206,7 +207,7 @@ def _stored(dataset: Dataset) -> NDArray[np.generic]:
         return np.frombuffer(dataset.FloatPixelData, dtype="<f4").reshape(shape)
     if "DoubleFloatPixelData" in dataset:
         return np.frombuffer(dataset.DoubleFloatPixelData, dtype="<f8").reshape(shape)
-    return np.asarray(dataset.pixel_array).reshape(shape)
+    return stored_frames(dataset).reshape(shape)
 
 
 def _window(owner: Dataset, values: NDArray[np.float32]) -> tuple[float, float]:
@@ -236,7 +237,7 @@ def _read_fractional(dataset: Dataset) -> Map:
     except ValueError as error:
         raise DataError(f"the scale of the map can't be read: {scale}") from error
     grid, order, frame_of_reference = frames_grid(dataset)
-    stored = np.asarray(dataset.pixel_array, dtype=np.float64).reshape(-1, dataset.Rows, dataset.Columns)
+    stored = stored_frames(dataset).astype(np.float64).reshape(-1, dataset.Rows, dataset.Columns)
     values = (low + stored / top * (high - low)).astype(np.float32)
     return Map(
         values=values[order] if isinstance(grid, Geometry) else values[0],

@@ -12,6 +12,7 @@ from pydicom.uid import RTStructureSetStorage, SegmentationStorage
 from coread.core import CodedConcept, Geometry, Grid, ImagePlane, LabelMap, Mask, PlaneMask, Segment, Volume
 from coread.core.geometry import SpacingKind
 from coread.errors import DataError, GeometryError, InputError
+from coread.interop.dicom.pixels import stored_frames
 from coread.interop.dicom.writing import concept
 
 LABEL_MAP_SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.7"
@@ -236,8 +237,7 @@ def referenced_instances(dataset: Dataset, order: NDArray[np.intp]) -> tuple[str
 
 
 def _frames(dataset: Dataset) -> NDArray[np.generic]:
-    pixels = np.asarray(dataset.pixel_array)
-    return pixels.reshape(-1, int(dataset.Rows), int(dataset.Columns))
+    return stored_frames(dataset).reshape(-1, int(dataset.Rows), int(dataset.Columns))
 
 
 def _functional(dataset: Dataset, frame: int, name: str) -> Dataset | None:

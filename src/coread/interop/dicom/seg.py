@@ -36,6 +36,7 @@ from coread.interop.dicom.writing import (
     code,
     contributing_equipment,
     finish,
+    person_name,
     placement,
     reference_images,
     stable_uid,
@@ -293,6 +294,7 @@ def _segmentation(
         device_serial_number=author.equipment.serial,
         max_fractional_value=255,
         content_description=("SIMULATED: " if source.simulated else "") + description[:48],
+        content_creator_name=person_name(origin.id) if isinstance(origin, Reader) else None,
         transfer_syntax_uid=ExplicitVRLittleEndian,
         content_label="SIMULATED" if source.simulated else "COREAD",
         contributing_equipment=models,
@@ -303,8 +305,6 @@ def _segmentation(
         write_spacing(dataset, grid)
     else:
         dataset.PatientOrientation = source.dataset.get("PatientOrientation") or ""
-    if isinstance(origin, Reader):
-        dataset.ContentCreatorName = origin.id[:64]
     return dataset
 
 

@@ -149,6 +149,16 @@ def device_uid(model: Model) -> str:
     return stable_uid("model", model.name, model.version, model.weights_digest or "")
 
 
+def person_name(identifier: str) -> str:
+    """Return a reader's identifier as a DICOM person name: the family name, with the caret that marks it.
+
+    Examples:
+        >>> person_name("dr.ay"), person_name("AY^NUR")
+        ('dr.ay^', 'AY^NUR')
+    """
+    return identifier[:62] if "^" in identifier else f"{identifier[:62]}^"
+
+
 def code(concept: CodedConcept) -> highdicom.sr.CodedConcept:
     """Return a core concept as highdicom wants it."""
     return highdicom.sr.CodedConcept(concept.value, concept.scheme, concept.meaning[:64])
@@ -317,7 +327,8 @@ def finish(dataset: Dataset, source: Source, author: Author, description: str) -
     if at.utcoffset() is not None:
         dataset.TimezoneOffsetFromUTC = at.strftime("%z")
     dataset.SeriesDescription = f"{'SIMULATED: ' if source.simulated else ''}{description}"[:64]
-    if source.simulated:
+    if source.simulated and "ImageType" in dataset:
+        # verifiers of 2022 know no Synthetic Data (0008,001C), and Image Type has a fixed length here
         dataset.ImageComments = "SIMULATED"
 
 

@@ -1,0 +1,330 @@
+"""DICOM Structured Reports: findings, measurements and decisions as TID 1500 Measurement Reports.
+
+One measurement group a finding, with its tracking identifier and UID, its observer (a person, or the device
+that is the model), the model's algorithm identification (TID 4019), site, laterality, status, probability,
+measurements and the reader's decision. Findings of models that the reader rejected are kept apart from
+the measurement groups, so that nobody takes one for a result.
+
+References:
+    DICOM PS3.16, TID 1500, 1410, 1411, 1501, 4019; IHE Radiology, AI Results (AIR).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from highdicom import sr
+from pydicom.dataset import Dataset
+from pydicom.sr.codedict import codes as dicom_codes
+from pydicom.valuerep import DT
+
+from coread.core import (
+    Addendum,
+    Finding,
+    InstanceHeader,
+    Measurement,
+    Model,
+    Origin,
+    Section,
+    Signature,
+)
+from coread.core.reading import Decision
+from coread.errors import InputError
+from coread.interop import codes
+from coread.interop.dicom import sr_content as content
+from coread.interop.dicom import sr_places as places
+from coread.interop.dicom.sr_places import Context, SegmentReference
+from coread.interop.dicom.writing import (
+    MANUFACTURER,
+    Author,
+    Source,
+    code,
+    contributing_equipment,
+    finish,
+    person_name,
+    plain_header,
+    stable_uid,
+)
+
+Group = (
+    sr.MeasurementsAndQualitativeEvaluations
+    | sr.PlanarROIMeasurementsAndQualitativeEvaluations
+    | sr.VolumetricROIMeasurementsAndQualitativeEvaluations
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ReportContent:
+    """What a structured report states.
+
+    Attributes:
+        headers: Every image of the study that was read: the evidence.
+        findings: Statements, each with its origin.
+        measurements: Numbers that belong to no finding, each with its origin.
+        decisions: The models' findings that the reader decided on, each with the decision.
+        sections: Report text.
+        addenda: Words added after signing.
+        language: Of the report text.
+        signature: None for results that nobody has read: the document is partial and unverified.
+        organization: Of the person who signed.
+        segments: Segment of each finding that has a mask, by the finding's identifier.
+        objects: Other objects of the study that belong to the report: maps, segmentations.
+    """
+
+    headers: tuple[InstanceHeader, ...]
+    findings: tuple[Finding, ...] = ()
+    measurements: tuple[tuple[Measurement, Origin], ...] = ()
+    decisions: tuple[tuple[Finding, Decision], ...] = ()
+    sections: tuple[Section, ...] = ()
+    addenda: tuple[Addendum, ...] = ()
+    language: str = "en"
+    signature: Signature | None = None
+    organization: str = "not stated"
+    segments: Mapping[str, SegmentReference] = field(default_factory=dict)
+    objects: tuple[Dataset, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.headers:
+            raise InputError("a structured report needs the images it speaks of", "one header or more")
+
+    @property
+    def models(self) -> tuple[Model, ...]:
+        """Every model that has a part in it, once each."""
+        origins: list[Origin] = [f.origin for f in self.findings]
+        origins += [origin for _, origin in self.measurements]
+        origins += [f.origin for f, _ in self.decisions]
+        origins += [s.origin for section in self.sections for s in section.sentences]
+        return tuple(dict.fromkeys(o for o in origins if isinstance(o, Model)))
+
+
+def write_report(
+    report: ReportContent, source: Source, author: Author, *, series_number: int = 9201
+) -> Dataset:
+    """Return a Comprehensive 3D SR of TID 1500.
+
+    A signed report is COMPLETE, VERIFIED and FINAL; results that nobody has read are PARTIAL, UNVERIFIED
+    and PRELIMINARY.
+
+    Args:
+        report: What it states.
+        source: An image of the study, for patient and study.
+        author: Who, when, with what.
+        series_number: Of the new series.
+
+    Raises:
+        InputError: A region lies on an instance that is not of the study.
+    """
+    study = str(source.dataset.StudyInstanceUID)
+    context = Context(study=study, headers=report.headers, segments=report.segments)
+    document = sr.MeasurementReport(
+        observation_context=_observers(report, author),
+        procedure_reported=_procedures(report),
+        imaging_measurements=_groups(report, context),
+        language_of_content_item_and_descendants=sr.LanguageOfContentItemAndDescendants(_language(report)),
+    )
+    root = document[0]
+    for container in _more(report, context, source):
+        root.ContentSequence.append(container)
+    signature = report.signature
+    dataset = sr.Comprehensive3DSR(
+        evidence=_evidence(report, source),
+        content=root,
+        series_instance_uid=author.new_uid(),
+        series_number=series_number,
+        sop_instance_uid=author.new_uid(),
+        instance_number=1,
+        manufacturer=MANUFACTURER,
+        is_complete=signature is not None,
+        is_final=signature is not None,
+        is_verified=signature is not None,
+        verifying_observer_name=person_name(signature.reader.id) if signature else None,
+        verifying_organization=report.organization if signature else None,
+        contributing_equipment=contributing_equipment(report.models),
+        specific_character_set="ISO_IR 192",
+        series_description="Report",
+        manufacturer_model_name=author.equipment.model,
+        software_versions=author.equipment.version,
+        device_serial_number=author.equipment.serial,
+    )
+    if signature is not None:
+        signed_at = DT(signature.at.strftime("%Y%m%d%H%M%S%z"))
+        dataset.VerifyingObserverSequence[0].VerificationDateTime = signed_at
+    kind = "Report" if signature is not None else "Results of models, not read by a person"
+    finish(dataset, source, author, kind)
+    return dataset
+
+
+def _language(report: ReportContent) -> sr.CodedConcept:
+    name = {"en": "English", "tr": "Turkish"}.get(report.language, report.language)
+    return sr.CodedConcept(report.language, "RFC5646", name)
+
+
+def _procedures(report: ReportContent) -> list[sr.CodedConcept]:
+    found = dict.fromkeys(codes.procedure(h.modality) for h in report.headers)
+    return [code(procedure) for procedure in found]
+
+
+def _observers(report: ReportContent, author: Author) -> sr.ObservationContext:
+    device = sr.ObserverContext(
+        observer_type=dicom_codes.DCM.Device,
+        observer_identifying_attributes=sr.DeviceObserverIdentifyingAttributes(
+            uid=stable_uid("equipment", author.equipment.model, author.equipment.version),
+            name=author.equipment.model,
+            manufacturer_name=MANUFACTURER,
+            model_name=f"{author.equipment.model} {author.equipment.version}",
+            serial_number=author.equipment.serial,
+        ),
+    )
+    person = None
+    if report.signature is not None:
+        person = sr.ObserverContext(
+            observer_type=dicom_codes.DCM.Person,
+            observer_identifying_attributes=content.person(report.signature.reader),
+        )
+    return sr.ObservationContext(observer_person_context=person, observer_device_context=device)
+
+
+def _evidence(report: ReportContent, source: Source) -> list[Dataset]:
+    known: dict[str, Dataset] = {}
+    first = plain_header(source.dataset)
+    for header in report.headers:
+        item = Dataset()
+        item.update(first)
+        item.SOPClassUID, item.SOPInstanceUID = header.sop_class, header.instance
+        item.StudyInstanceUID, item.SeriesInstanceUID = header.study, header.series
+        known.setdefault(header.instance, item)
+    for made in report.objects:
+        item = Dataset()
+        for name in ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"):
+            setattr(item, name, made[name].value)
+        known.setdefault(str(made.SOPInstanceUID), item)
+    return list(known.values())
+
+
+def _groups(report: ReportContent, context: Context) -> list[Group]:
+    decided = {f.id: (f, d) for f, d in report.decisions if d.choice != "reject"}
+    by_modified = {
+        d.modified.id: (f, d) for f, d in report.decisions if d.choice == "modify" and d.modified is not None
+    }
+    groups: list[Group] = []
+    for finding in report.findings:
+        decision = by_modified.get(finding.id) or decided.get(finding.id)
+        groups.extend(_finding_groups(finding, context, decision))
+    for number, (measurement, origin) in enumerate(report.measurements, 1):
+        groups.append(_measurement_group(number, measurement, origin, context))
+    if not groups:
+        groups.append(_nothing(report))
+    return groups
+
+
+def _nothing(report: ReportContent) -> Group:
+    """Return the group of a study without findings: TID 1500 asks for one, and it says so."""
+    group = sr.MeasurementsAndQualitativeEvaluations(
+        tracking_identifier=sr.TrackingIdentifier(
+            uid=stable_uid("no finding", report.headers[0].study), identifier="no finding"
+        ),
+        qualitative_evaluations=[
+            sr.QualitativeEvaluation(code(codes.FINDING), code(codes.NO_FINDING)),
+        ],
+    )
+    if report.signature is not None:
+        content.add_observer(group[0], report.signature.reader)
+    return group
+
+
+def _finding_groups(
+    finding: Finding, context: Context, decision: tuple[Finding, Decision] | None
+) -> list[Group]:
+    evaluations = [
+        sr.QualitativeEvaluation(code(name), code(value)) for name, value in content.evaluations(finding)
+    ]
+    sites = None
+    if finding.place is not None:
+        side = None if finding.laterality is None else code(finding.laterality)
+        sites = [sr.FindingSite(code(finding.place), laterality=side)]
+    elif finding.laterality is not None:
+        evaluations.append(sr.QualitativeEvaluation(code(codes.LATERALITY), code(finding.laterality)))
+    numbers = [content.measurement(m, context) for m in finding.measurements]
+    if finding.probability is not None:
+        numbers.insert(0, content.probability(finding.probability))
+    kind, where = places.place_of(finding.region, context, finding.id)
+    group: Group = _GROUPS[kind](
+        tracking_identifier=content.tracking(context.study, finding.id),
+        finding_type=code(finding.concept),
+        algorithm_id=content.algorithm(finding.origin),
+        finding_sites=sites,
+        measurements=numbers or None,
+        qualitative_evaluations=evaluations,
+        **where,
+    )
+    item = group[0]
+    content.add_observer(item, finding.origin)
+    if finding.comment:
+        content.add_text(item, codes.COMMENT, finding.comment)
+    if decision is not None:
+        content.add_decision(item, *decision, study=context.study)
+    groups: list[Group] = [group]
+    outline = places.outline_of(finding, context)
+    if outline is not None:
+        # the same thing once more as one outline: viewers that show no segment show this
+        groups.append(
+            sr.PlanarROIMeasurementsAndQualitativeEvaluations(
+                tracking_identifier=content.tracking(context.study, finding.id),
+                referenced_region=outline,
+                finding_type=code(finding.concept),
+                algorithm_id=content.algorithm(finding.origin),
+                finding_sites=sites,
+            )
+        )
+        content.add_observer(groups[-1][0], finding.origin)
+    return groups
+
+
+def _measurement_group(number: int, measurement: Measurement, origin: Origin, context: Context) -> Group:
+    name = origin.name if isinstance(origin, Model) else "reader"
+    identifier = f"{name}/{measurement.concept.value}/{number}"
+    sites = None
+    if measurement.site is not None:
+        side = None if measurement.laterality is None else code(measurement.laterality)
+        sites = [sr.FindingSite(code(measurement.site), laterality=side)]
+    kind, where = places.place_of(measurement.region, context, identifier)
+    group: Group = _GROUPS[kind](
+        tracking_identifier=content.tracking(context.study, identifier),
+        algorithm_id=content.algorithm(origin),
+        finding_sites=sites,
+        measurements=[content.measurement(measurement, context)],
+        **where,
+    )
+    content.add_observer(group[0], origin)
+    return group
+
+
+_GROUPS: dict[places.GroupKind, Any] = {
+    "none": sr.MeasurementsAndQualitativeEvaluations,
+    "planar": sr.PlanarROIMeasurementsAndQualitativeEvaluations,
+    "volumetric": sr.VolumetricROIMeasurementsAndQualitativeEvaluations,
+}
+
+
+def _more(report: ReportContent, context: Context, source: Source) -> Sequence[Dataset]:
+    """Return what follows the measurements: limits of use, rejected findings, text, addenda."""
+    limits = content.container(codes.LIMITS)
+    content.add_text(limits, codes.LIMITS, codes.RESEARCH_USE.meaning)
+    if source.simulated:
+        content.add_text(limits, codes.SIMULATED, "SIMULATED: the images are simulated; no patient.")
+    containers = [limits]
+    rejected = [(f, d) for f, d in report.decisions if d.choice == "reject"]
+    if rejected:
+        apart = content.container(codes.NOT_ACCEPTED)
+        for finding, decision in rejected:
+            apart.ContentSequence.append(content.rejected(finding, decision, context))
+        containers.append(apart)
+    containers.extend(content.section(section) for section in report.sections if section.sentences)
+    for addendum in report.addenda:
+        part = content.container(codes.ADDENDUM)
+        content.add_observer(part, addendum.signature.reader)
+        content.add_text(part, codes.ADDENDUM, addendum.text)
+        containers.append(part)
+    return containers
