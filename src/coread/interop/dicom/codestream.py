@@ -42,8 +42,14 @@ def read_codestream(frame: bytes) -> Codestream:
     """Return the head of a compressed picture.
 
     Raises:
-        DataError: It is none, or cut off in its head.
+        DataError: It is none, or it is cut off: decoders fill what is missing without a word.
     """
+    if not frame.rstrip(b"\0").endswith(b"\xff\xd9"):
+        raise DataError(
+            "a compressed frame is cut off: its end marker is missing",
+            "a complete picture",
+            "ask the sender for the file again",
+        )
     try:
         if frame[:2] == b"\xff\xd8":
             return _jpeg(frame)

@@ -304,8 +304,9 @@ def _decode(frame: bytes, form: PixelFormat) -> tuple[NDArray[Any], bool]:
     try:
         decoded: NDArray[Any]
         if kind in _JPEG:
-            # Without colour spaces the components come as they are; what they mean is decided below.
-            decoded = imagecodecs.jpeg8_decode(frame, colorspace="unknown", outcolorspace="unknown")
+            # From RGB to RGB leaves components as they are; what they mean is decided below.
+            space = "rgb" if form.samples == 3 else None
+            decoded = imagecodecs.jpeg8_decode(frame, colorspace=space, outcolorspace=space)
         elif kind in _JPEG_LS:
             decoded = imagecodecs.jpegls_decode(frame)
         else:
