@@ -14,7 +14,7 @@ import pydicom
 import pytest
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, UID
+from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 
 from coread.interop.dicom import Instance, read_instance
 

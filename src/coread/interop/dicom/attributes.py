@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import re
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,12 +15,49 @@ from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
 
+class _Quiet(logging.Filter):
+    """Keeps what pydicom quotes from files out of warnings and logs: values are patient data.
+
+    pydicom warns and logs on the level of the process, so several threads share one state here.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lock = threading.Lock()
+        self._depth = 0
+        self._filters = warnings.catch_warnings()
+
+    def enter(self) -> None:
+        with self._lock:
+            if self._depth == 0:
+                self._filters = warnings.catch_warnings()
+                self._filters.__enter__()
+                warnings.filterwarnings("ignore", module="pydicom")
+            self._depth += 1
+
+    def leave(self) -> None:
+        with self._lock:
+            self._depth -= 1
+            if self._depth == 0:
+                self._filters.__exit__(None, None, None)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = "a DICOM file is not as the standard asks", ()
+        return self._depth == 0
+
+
+_QUIET = _Quiet()
+logging.getLogger("pydicom").addFilter(_QUIET)
+
+
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep pydicom's warnings to ourselves: they quote values, and values are patient data."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    """Read without pydicom's warnings and log lines; elsewhere its log lines come without their words."""
+    _QUIET.enter()
+    try:
         yield
+    finally:
+        _QUIET.leave()
 
 
 def text(dataset: Dataset, keyword: str) -> str:
