@@ -9,13 +9,16 @@ from typing import Any
 
 from coread.execution import Executor, Handler, Report, Worker
 from coread.storage import Job, Library
+from coread.workflow import process, uploads
 from coread.workflow.analyzers import discover
-from coread.workflow.process import JOB_KIND, enqueue, process_study
 
 
 def handlers(folder: Path, url: str | None = None) -> dict[str, Handler]:
     """Return what does each kind of job of a library; every handler can go to another process."""
-    return {JOB_KIND: partial(_process, folder, url)}
+    return {
+        process.JOB_KIND: partial(_process, folder, url),
+        uploads.JOB_KIND: partial(_take_in, folder, url),
+    }
 
 
 def worker(library: Library, executor: Executor, *, url: str | None = None) -> Worker:
@@ -26,7 +29,7 @@ def worker(library: Library, executor: Executor, *, url: str | None = None) -> W
 def enqueue_studies(library: Library, studies: Iterable[str]) -> tuple[Job, ...]:
     """Ask for studies to be processed, the most urgent first; done work is not done again."""
     analyzers = discover()
-    return tuple(enqueue(library, study, analyzers) for study in studies)
+    return tuple(process.enqueue(library, study, analyzers) for study in studies)
 
 
 def enqueue_all(library: Library) -> tuple[Job, ...]:
@@ -54,10 +57,16 @@ def progress_of(library: Library, jobs: Iterable[Job]) -> tuple[float, str, bool
 
 def _process(folder: Path, url: str | None, payload: Mapping[str, Any], report: Report) -> None:
     with Library.open(folder, url=url) as library:
-        process_study(
+        process.process_study(
             library,
             payload["study"],
             discover(),
             progress=report.progress,
             cancelled=lambda: report.cancelled,
         )
+
+
+def _take_in(folder: Path, url: str | None, payload: Mapping[str, Any], report: Report) -> None:
+    with Library.open(folder, url=url) as library:
+        summary = uploads.take_in(library, payload, report.progress)
+        enqueue_studies(library, summary.studies)
