@@ -14,7 +14,8 @@ import pytest
 from pydicom.dataset import Dataset
 
 from coread.core import Geometry, Model, Origin
-from coread.interop.dicom.writing import Author, Equipment, Source, uid_generator
+from coread.interop.authorship import Author, Equipment, uid_generator
+from coread.interop.dicom.writing import Source
 
 AT = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 LUNG_CT = Model("lung_ct", "1.0.0", "ab" * 32, "second-reader")

@@ -16,12 +16,12 @@ from pydicom.uid import ParametricMapStorage
 
 from coread.core import CodedConcept, Geometry, ImagePlane, Map, Model, Origin, vocabulary
 from coread.errors import DataError, InputError
+from coread.interop.authorship import Author
 from coread.interop.dicom.pixels import stored_frames
 from coread.interop.dicom.regions import frames_grid, referenced_instances
 from coread.interop.dicom.seg import write_fractional
 from coread.interop.dicom.writing import (
     MANUFACTURER,
-    Author,
     Source,
     code,
     concept,

@@ -28,9 +28,9 @@ from coread.core import (
     vocabulary,
 )
 from coread.errors import GeometryError, InputError
+from coread.interop.authorship import Author, stable_uid
 from coread.interop.dicom.writing import (
     MANUFACTURER,
-    Author,
     Source,
     algorithm,
     code,
@@ -39,7 +39,6 @@ from coread.interop.dicom.writing import (
     person_name,
     placement,
     reference_images,
-    stable_uid,
     write_spacing,
 )
 

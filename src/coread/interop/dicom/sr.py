@@ -11,8 +11,7 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Any
 
 from highdicom import sr
@@ -21,82 +20,33 @@ from pydicom.sr.codedict import codes as dicom_codes
 from pydicom.valuerep import DT
 
 from coread.core import (
-    Addendum,
     Finding,
-    InstanceHeader,
     Measurement,
     Model,
     Origin,
-    Section,
-    Signature,
 )
 from coread.core.reading import Decision
-from coread.errors import InputError
 from coread.interop import codes
+from coread.interop.authorship import Author, stable_uid
 from coread.interop.dicom import sr_content as content
 from coread.interop.dicom import sr_places as places
-from coread.interop.dicom.sr_places import Context, SegmentReference
+from coread.interop.dicom.sr_places import Context
 from coread.interop.dicom.writing import (
     MANUFACTURER,
-    Author,
     Source,
     code,
     contributing_equipment,
     finish,
     person_name,
     plain_header,
-    stable_uid,
 )
+from coread.interop.report_content import ReportContent
 
 Group = (
     sr.MeasurementsAndQualitativeEvaluations
     | sr.PlanarROIMeasurementsAndQualitativeEvaluations
     | sr.VolumetricROIMeasurementsAndQualitativeEvaluations
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class ReportContent:
-    """What a structured report states.
-
-    Attributes:
-        headers: Every image of the study that was read: the evidence.
-        findings: Statements, each with its origin.
-        measurements: Numbers that belong to no finding, each with its origin.
-        decisions: The models' findings that the reader decided on, each with the decision.
-        sections: Report text.
-        addenda: Words added after signing.
-        language: Of the report text.
-        signature: None for results that nobody has read: the document is partial and unverified.
-        organization: Of the person who signed.
-        segments: Segment of each finding that has a mask, by the finding's identifier.
-        objects: Other objects of the study that belong to the report: maps, segmentations.
-    """
-
-    headers: tuple[InstanceHeader, ...]
-    findings: tuple[Finding, ...] = ()
-    measurements: tuple[tuple[Measurement, Origin], ...] = ()
-    decisions: tuple[tuple[Finding, Decision], ...] = ()
-    sections: tuple[Section, ...] = ()
-    addenda: tuple[Addendum, ...] = ()
-    language: str = "en"
-    signature: Signature | None = None
-    organization: str = "not stated"
-    segments: Mapping[str, SegmentReference] = field(default_factory=dict)
-    objects: tuple[Dataset, ...] = ()
-
-    def __post_init__(self) -> None:
-        if not self.headers:
-            raise InputError("a structured report needs the images it speaks of", "one header or more")
-
-    @property
-    def models(self) -> tuple[Model, ...]:
-        """Every model that has a part in it, once each."""
-        origins: list[Origin] = [f.origin for f in self.findings]
-        origins += [origin for _, origin in self.measurements]
-        origins += [f.origin for f, _ in self.decisions]
-        origins += [s.origin for section in self.sections for s in section.sentences]
-        return tuple(dict.fromkeys(o for o in origins if isinstance(o, Model)))
 
 
 def write_report(
@@ -197,21 +147,16 @@ def _evidence(report: ReportContent, source: Source) -> list[Dataset]:
         known.setdefault(header.instance, item)
     for made in report.objects:
         item = Dataset()
-        for name in ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"):
-            setattr(item, name, made[name].value)
-        known.setdefault(str(made.SOPInstanceUID), item)
+        item.SOPClassUID, item.SOPInstanceUID = made.sop_class, made.sop_instance
+        item.StudyInstanceUID, item.SeriesInstanceUID = source.dataset.StudyInstanceUID, made.series
+        known.setdefault(made.sop_instance, item)
     return list(known.values())
 
 
 def _groups(report: ReportContent, context: Context) -> list[Group]:
-    decided = {f.id: (f, d) for f, d in report.decisions if d.choice != "reject"}
-    by_modified = {
-        d.modified.id: (f, d) for f, d in report.decisions if d.choice == "modify" and d.modified is not None
-    }
     groups: list[Group] = []
     for finding in report.findings:
-        decision = by_modified.get(finding.id) or decided.get(finding.id)
-        groups.extend(_finding_groups(finding, context, decision))
+        groups.extend(_finding_groups(finding, context, report.decision_on(finding)))
     for number, (measurement, origin) in enumerate(report.measurements, 1):
         groups.append(_measurement_group(number, measurement, origin, context))
     if not groups:
@@ -315,10 +260,9 @@ def _more(report: ReportContent, context: Context, source: Source) -> Sequence[D
     if source.simulated:
         content.add_text(limits, codes.SIMULATED, "SIMULATED: the images are simulated; no patient.")
     containers = [limits]
-    rejected = [(f, d) for f, d in report.decisions if d.choice == "reject"]
-    if rejected:
+    if report.rejected:
         apart = content.container(codes.NOT_ACCEPTED)
-        for finding, decision in rejected:
+        for finding, decision in report.rejected:
             apart.ContentSequence.append(content.rejected(finding, decision, context))
         containers.append(apart)
     containers.extend(content.section(section) for section in report.sections if section.sentences)

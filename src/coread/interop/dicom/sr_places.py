@@ -28,27 +28,9 @@ from coread.core import (
     Region,
 )
 from coread.errors import InputError
+from coread.interop.report_content import SegmentReference
 
 GroupKind = Literal["none", "planar", "volumetric"]
-
-
-@dataclass(frozen=True, slots=True)
-class SegmentReference:
-    """Where a mask lies in a SEG.
-
-    Attributes:
-        sop_class: Of the SEG.
-        sop_instance: Of the SEG.
-        segment: Number of the segment.
-        frame: A frame of that segment, from 1; what a planar reference names.
-        instances: Source instances in slice order, or one; empty where not known.
-    """
-
-    sop_class: str
-    sop_instance: str
-    segment: int
-    frame: int = 1
-    instances: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

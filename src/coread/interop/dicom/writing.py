@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import io
-import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import highdicom
-import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.uid import ExplicitVRLittleEndian
@@ -18,12 +15,11 @@ from pydicom.valuerep import DT, format_number_as_ds
 
 from coread.core import CodedConcept, Geometry, Grid, Model, Origin
 from coread.errors import InputError
+from coread.interop.authorship import Author, stable_uid
 
-NewUid = Callable[[], str]
 MANUFACTURER = "CoRead"
 # the code of the IHE AIR supplement, as other writers use it too
 PROCESSING_ALGORITHM = CodedConcept("Newcode1", "99IHE", "Processing Algorithm")
-_SPACE = uuid.uuid5(uuid.NAMESPACE_URL, "coread")
 _STUDY_FIELDS = (
     "PatientID",
     "IssuerOfPatientID",
@@ -56,21 +52,6 @@ _NEEDED = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Equipment:
-    """What writes an object.
-
-    Attributes:
-        model: Name of the software.
-        version: Its version.
-        serial: Number of the installation.
-    """
-
-    model: str = "CoRead"
-    version: str
-    serial: str = "1"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Source:
     """The image that an object belongs to.
@@ -99,49 +80,6 @@ class Source:
         """UID of the frame of reference, or None."""
         value = self.dataset.get("FrameOfReferenceUID")
         return str(value) if value else None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Author:
-    """Who makes an object, when, with what.
-
-    Attributes:
-        origin: The model or the reader whose content it is.
-        at: When, with offset.
-        equipment: What writes.
-        new_uid: Gives series and instance their UIDs.
-    """
-
-    origin: Origin
-    at: datetime
-    equipment: Equipment
-    new_uid: NewUid
-
-
-def uid_generator(random: np.random.Generator) -> NewUid:
-    """Return a function that gives a new UID (``2.25.`` and a random UUID) at each call.
-
-    Examples:
-        >>> new_uid = uid_generator(np.random.default_rng(7))
-        >>> new_uid() == new_uid(), new_uid()[:5]
-        (False, '2.25.')
-
-    References:
-        DICOM PS3.5, B.2 UUID derived UID.
-    """
-
-    def new_uid() -> str:
-        return f"2.25.{uuid.UUID(bytes=random.bytes(16), version=4).int}"
-
-    return new_uid
-
-
-def stable_uid(*words: str) -> str:
-    """Return the UID that belongs to some words: the same words, the same UID.
-
-    Device and tracking UIDs are made so, because they must not change when a study is exported again.
-    """
-    return f"2.25.{uuid.uuid5(_SPACE, chr(0).join(words)).int}"
 
 
 def device_uid(model: Model) -> str:
