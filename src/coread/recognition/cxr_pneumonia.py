@@ -26,7 +26,7 @@ from coread.core import (
 from coread.core.vocabulary import CLASS_ACTIVATION, PNEUMONIA
 from coread.errors import NotApplicableError
 from coread.recognition.explain import cells_on_square, class_activation
-from coread.recognition.film import centre_square, small_film
+from coread.recognition.film import centre_square, is_frontal_chest_film, small_film
 from coread.recognition.labelled import Part, read_labelled
 from coread.recognition.metrics import bootstrap, classifier_figures
 from coread.recognition.registry import Evaluation
@@ -34,8 +34,6 @@ from coread.recognition.runtime import Network, load_card, load_network
 
 STEM = "cxr_pneumonia"
 SIZE = 28
-MODALITIES = frozenset({"CR", "DX", "RG"})
-BODY_PARTS = frozenset({"CHEST", "THORAX", "LUNG"})
 ADULT_YEARS = 18.0
 
 
@@ -158,7 +156,7 @@ class CxrPneumonia:
         Raises:
             NotApplicableError: No image is a frontal chest film.
         """
-        films = {key: image for key, image in inputs.images.items() if _is_chest_film(image)}
+        films = {key: image for key, image in inputs.images.items() if is_frontal_chest_film(image)}
         if not films:
             kinds = sorted({image.acquisition.modality for image in inputs.images.values()})
             raise NotApplicableError(
@@ -174,16 +172,6 @@ class CxrPneumonia:
             maps.append(heat)
             notes.extend([note] if note else [])
         return Result(findings=tuple(findings), maps=tuple(maps), notes=tuple(notes))
-
-
-def _is_chest_film(image: Image) -> bool:
-    made = image.acquisition
-    view = image.plane.view
-    return (
-        made.modality in MODALITIES
-        and (made.body_part is None or made.body_part.upper() in BODY_PARTS)
-        and not (view is not None and "lateral" in view.meaning.lower())
-    )
 
 
 def _read(key: str, image: Image, age_years: float | None) -> tuple[Finding, Map, Note | None]:

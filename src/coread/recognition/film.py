@@ -7,7 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from coread.core import Image
 from coread.errors import InputError
+
+MODALITIES = frozenset({"CR", "DX", "RG"})
+BODY_PARTS = frozenset({"CHEST", "THORAX", "LUNG"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,3 +96,13 @@ def small_film(values: NDArray[np.generic], size: int) -> NDArray[np.float32]:
     if high - low <= 1e-9 * max(abs(low), abs(high), 1.0):
         return np.zeros((size, size), dtype=np.float32)
     return ((small - low) / (high - low)).astype(np.float32)
+
+
+def is_frontal_chest_film(image: Image) -> bool:
+    """Return whether tags let an image be a frontal chest film; a body part or view left out may be one."""
+    made, view = image.acquisition, image.plane.view
+    return (
+        made.modality in MODALITIES
+        and (made.body_part is None or made.body_part.upper() in BODY_PARTS)
+        and not (view is not None and "lateral" in view.meaning.lower())
+    )

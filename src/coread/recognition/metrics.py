@@ -118,3 +118,16 @@ def bootstrap(
         name: Estimate(figure(truth, values), *(float(q) for q in np.quantile(samples[name], (0.025, 0.975))))
         for name, figure in figures.items()
     }
+
+
+def bootstrap_mean(values: ArrayLike, *, rng: np.random.Generator, draws: int = 2000) -> Estimate:
+    """Return the mean of one value a patient and its percentile interval."""
+    cases = np.asarray(values, dtype=np.float64)
+    means = [float(rng.choice(cases, len(cases)).mean()) for _ in range(draws)]
+    return Estimate(float(cases.mean()), *(float(q) for q in np.quantile(means, (0.025, 0.975))))
+
+
+def dice(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
+    """Return twice the overlap over the sum of both (Dice 1945); 1 for two empty masks."""
+    total = int(np.count_nonzero(a)) + int(np.count_nonzero(b))
+    return 1.0 if total == 0 else 2 * int(np.count_nonzero(a & b)) / total

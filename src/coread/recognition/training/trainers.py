@@ -1,0 +1,86 @@
+"""Which training makes which model, and what it leaves in a folder."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import fields, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+from coread.errors import InputError
+
+TRAINERS = MappingProxyType(
+    {
+        "cxr_pneumonia": "coread.recognition.training.pneumonia",
+        "lung_fields": "coread.recognition.training.lungs",
+        "lv_cine": "coread.recognition.training.ventricle",
+    }
+)
+Progress = Callable[[str], None]
+P = TypeVar("P")
+
+
+def train_to(
+    model: str,
+    data: Path,
+    folder: Path,
+    *,
+    changes: Mapping[str, Any],
+    threads: int,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Train a model; write ``<model>.onnx`` and ``<model>.json`` to a folder and return the latter.
+
+    Args:
+        model: Name.
+        data: Where the training data lie.
+        folder: Made where it is absent.
+        changes: Fields of the training's plan by name.
+        threads: Of torch.
+        progress: Told in words what is done.
+
+    Raises:
+        InputError: There is no such model, no such field of its plan, or nothing at `data`.
+        MissingExtraError: torch is not installed.
+    """
+    if model not in TRAINERS:
+        raise InputError(f"no training for {model!r}", f"one of {', '.join(TRAINERS)}")
+    if not data.exists():
+        raise InputError(f"nothing at {data}", f"the training data of {model}")
+    module: Any = importlib.import_module(TRAINERS[model])
+    plan = changed_plan(module.Plan(), changes)
+    content, record = module.trained_record(data, plan, threads=threads, progress=progress)
+    record |= {
+        "schema": "coread-training",
+        "version": 1,
+        "model": model,
+        "weights": hashlib.sha256(content).hexdigest(),
+        "plan": {field.name: str(getattr(plan, field.name)) for field in fields(plan)},
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{model}.onnx").write_bytes(content)
+    (folder / f"{model}.json").write_text(
+        json.dumps(record, indent=2, sort_keys=True) + "\n", encoding="utf-8"
+    )
+    return dict(record)
+
+
+def changed_plan(plan: P, changes: Mapping[str, Any]) -> P:
+    """Return a plan with other numbers in some of its fields.
+
+    Raises:
+        InputError: The plan has no such field, or the value is of another kind.
+    """
+    known = {field.name: getattr(plan, field.name) for field in fields(plan)}  # type: ignore[arg-type]
+    plain = {name for name, value in known.items() if isinstance(value, int | float)}
+    for name, value in changes.items():
+        if name not in plain:
+            raise InputError(f"no setting {name!r} of this training", f"one of {', '.join(sorted(plain))}")
+        whole = isinstance(known[name], int)
+        if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
+            raise InputError(f"{name}={value!r}", "a whole number" if whole else "a number")
+    return replace(plan, **changes)  # type: ignore[type-var]

@@ -1,0 +1,188 @@
+"""A small U-Net for pictures, its augmentation and its training: one for every segmentation in this room."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coread.extras import require
+from coread.recognition.training.export import onnx_bytes
+from coread.recognition.training.films import gaussian_blur
+
+Tensor = Any
+Module = Any
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentationPlan:
+    """How a U-Net is trained.
+
+    Attributes:
+        folds: Networks; each is trained without the patients of one fold.
+        epochs: Passes over the training pictures.
+        batch: Pictures a step.
+        rate: Highest learning rate of the one-cycle schedule.
+        width: Channels of the first level; the others have 1.5, 2 and 3 times as many.
+        log_scale: Largest logarithm of the zoom, rows and columns apart.
+        angle: Largest turn in radians.
+        shift: Largest shift in half sides.
+        mirror: Whether left and right may be exchanged.
+        seed: Of everything.
+    """
+
+    folds: int = 3
+    epochs: int = 40
+    batch: int = 8
+    rate: float = 3e-3
+    width: int = 24
+    log_scale: float = 0.2
+    angle: float = 0.25
+    shift: float = 0.1
+    mirror: bool = True
+    seed: int = 20261125
+
+
+def unet(width: int) -> Module:
+    """Return a U-Net of four levels: (n, 1, rows, columns) to logits of the same shape.
+
+    Blocks of 2 x 2 pixels go in as four channels and come out as four, which makes it four times as
+    quick. Rows and columns are multiples of 16.
+
+    References:
+        Ronneberger et al., U-Net, MICCAI 2015.
+    """
+    torch = require("torch", extra="train")
+    nn = torch.nn
+    widths = [width, width * 3 // 2, width * 2, width * 3]
+
+    def convolutions(channels: int, filters: int) -> Module:
+        layers: list[Module] = []
+        for source in (channels, filters):
+            layers += [
+                nn.Conv2d(source, filters, 3, padding=1, bias=False),
+                nn.BatchNorm2d(filters),
+                nn.ReLU(),
+            ]
+        return nn.Sequential(*layers)
+
+    class UNet(nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.down = nn.ModuleList(
+                [convolutions(source, filters) for source, filters in zip([4, *widths], widths, strict=False)]
+            )
+            self.up = nn.ModuleList(
+                [
+                    convolutions(low + high, high)
+                    for low, high in zip(widths[:0:-1], widths[-2::-1], strict=True)
+                ]
+            )
+            self.last = nn.Conv2d(width, 4, 1)
+
+        def forward(self, pictures: Tensor) -> Tensor:
+            kept: list[Tensor] = []
+            maps = nn.functional.pixel_unshuffle(pictures, 2)
+            for number, level in enumerate(self.down):
+                maps = level(nn.functional.max_pool2d(maps, 2) if number else maps)
+                kept.append(maps)
+            for level, beside in zip(self.up, kept[-2::-1], strict=True):
+                maps = nn.functional.interpolate(maps, scale_factor=2, mode="bilinear")
+                maps = level(torch.cat([maps, beside], 1))
+            return nn.functional.pixel_shuffle(self.last(maps), 2)
+
+    return UNet()
+
+
+def changed_pair(
+    pictures: Tensor, masks: Tensor, generator: Any, plan: SegmentationPlan
+) -> tuple[Tensor, Tensor]:
+    """Return pictures and masks (n, 1, rows, columns) turned, scaled and shifted alike; exposure changed."""
+    torch = require("torch", extra="train")
+    functional = torch.nn.functional
+    count = len(pictures)
+
+    def drawn(limit: float, *shape: int) -> Tensor:
+        return (torch.rand(count, *shape, generator=generator) * 2 - 1) * limit
+
+    angle, scale, shift = drawn(plan.angle), torch.exp(drawn(plan.log_scale, 2)), drawn(plan.shift, 2)
+    flip = torch.where(drawn(1.0) < 0, -1.0, 1.0) if plan.mirror else torch.ones(count)
+    cosine, sine = torch.cos(angle), torch.sin(angle)
+    first = torch.stack([cosine * scale[:, 0] * flip, -sine * scale[:, 1], shift[:, 0]], 1)
+    second = torch.stack([sine * scale[:, 0] * flip, cosine * scale[:, 1], shift[:, 1]], 1)
+    grid = functional.affine_grid(torch.stack([first, second], 1), pictures.shape, align_corners=False)
+    both = torch.cat([pictures, masks], 1)
+    both = functional.grid_sample(both, grid, padding_mode="zeros", align_corners=False)
+    pictures, masks = both[:, :1].clamp(0, 1), both[:, 1:]
+    pictures = pictures ** torch.exp(drawn(0.5)).view(-1, 1, 1, 1)
+    detail = drawn(0.8).view(-1, 1, 1, 1)
+    pictures = pictures + detail * (pictures - gaussian_blur(pictures, 1.0, 3))
+    pictures = pictures * (1 + drawn(0.2).view(-1, 1, 1, 1)) + drawn(0.1).view(-1, 1, 1, 1)
+    noise = torch.randn(pictures.shape, generator=generator) * drawn(0.04).abs().view(-1, 1, 1, 1)
+    return (pictures + noise).clamp(-0.2, 1.2), (masks > 0.5).float()
+
+
+def trained_unet(
+    pictures: NDArray[np.float32], masks: NDArray[np.bool_], plan: SegmentationPlan, seed: int
+) -> Module:
+    """Return a U-Net trained on pictures (n, rows, columns) from 0 to 1 and their masks.
+
+    The loss is cross-entropy plus one minus the soft Dice of each picture; the last weights are kept.
+    """
+    torch = require("torch", extra="train")
+    torch.manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed)
+    source = torch.from_numpy(pictures)[:, None]
+    truth = torch.from_numpy(masks.astype(np.float32))[:, None]
+    network = unet(plan.width)
+    steps = plan.epochs * max(len(source) // plan.batch, 1)
+    optimiser = torch.optim.AdamW(network.parameters(), plan.rate, weight_decay=1e-3)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, plan.rate, total_steps=steps, pct_start=0.2)
+    network.train()
+    order = torch.zeros(0, dtype=torch.long)
+    for _ in range(steps):
+        if len(order) < plan.batch:
+            order = torch.randperm(len(source), generator=generator)
+        chosen, order = order[: plan.batch], order[plan.batch :]
+        shown, wanted = changed_pair(source[chosen], truth[chosen], generator, plan)
+        logits = network(shown)
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, wanted)
+        said = torch.sigmoid(logits)
+        overlap = (said * wanted).sum((1, 2, 3))
+        loss = loss + (1 - (2 * overlap + 1) / (said.sum((1, 2, 3)) + wanted.sum((1, 2, 3)) + 1)).mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+    return network.eval()
+
+
+def patient_folds(patients: Sequence[str], folds: int, seed: int) -> NDArray[np.int64]:
+    """Return the fold of each row; a patient's rows share one, patients are dealt out at random."""
+    names = sorted(set(patients))
+    order = np.random.default_rng(seed).permutation(len(names))
+    fold = {names[place]: number % folds for number, place in enumerate(order)}
+    return np.array([fold[name] for name in patients], dtype=np.int64)
+
+
+def segmenter_bytes(networks: Sequence[Module], side: int, settings: dict[str, Any]) -> bytes:
+    """Return one ONNX file: ``picture`` (n, 1, side, side) to ``probability``, the mean of the networks.
+
+    Raises:
+        DataError: The file is larger than weights in the package may be.
+    """
+    torch = require("torch", extra="train")
+
+    class Mean(torch.nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.networks = torch.nn.ModuleList(networks)
+
+        def forward(self, picture: Tensor) -> Tensor:
+            return torch.stack([torch.sigmoid(network(picture)) for network in self.networks]).mean(0)
+
+    return onnx_bytes(Mean(), (1, side, side), "picture", ("probability",), settings)
