@@ -1,0 +1,35 @@
+/** The API's values under short names; the shapes are generated from the server's OpenAPI (`npm run api`). */
+import type { components } from "./schema";
+
+type Schemas = components["schemas"];
+export type Me = Schemas["Me"];
+export type Worklist = Schemas["Worklist"];
+export type WorklistItem = Schemas["WorklistItem"];
+export type WorklistFilter = keyof Schemas["WorklistCounts"];
+export type Study = Schemas["StudyJson"];
+export type Series = Schemas["SeriesJson"];
+export type Part = Schemas["PartJson"];
+export type Prior = Schemas["PriorJson"];
+export type Window = Schemas["WindowJson"];
+export type Concept = Schemas["ConceptJson"];
+export type Finding = Schemas["FindingJson"];
+export type Region = Schemas["RegionJson"];
+export type Measurement = Schemas["MeasurementJson"];
+export type Probability = Schemas["ProbabilityJson"];
+export type Reading = Schemas["ReadingJson"];
+export type ReadingState = Reading["state"];
+export type Decision = Schemas["DecisionJson"];
+export type DecisionRequest = Schemas["DecisionRequest"];
+export type Comparison = Schemas["ComparisonJson"];
+export type MapInfo = Schemas["MapJson"];
+export type Segment = Schemas["SegmentJson"];
+export type Report = Schemas["ReportJson"];
+export type Section = Schemas["SectionJson"];
+export type Export = Schemas["ExportJson"];
+export type VocabularyEntry = Schemas["VocabularyEntry"];
+export type IntakePage = Schemas["IntakePage"];
+export type IntakeEntry = Schemas["IntakeEntry"];
+export type Job = Schemas["JobJson"];
+export type Card = Schemas["CardJson"];
+export type Problem = Schemas["Problem"];
+export type Language = Me["language"];

@@ -1,0 +1,70 @@
+import { number, fixed, useText } from "../i18n/text";
+import type { View } from "./engine";
+import { planeNormal, planePoint, unit, type Plane, type Stack } from "./geometry";
+import { directionLetters, opposite } from "./orientation";
+import type { Grey } from "./state";
+
+interface Props {
+  readonly stack: Stack;
+  readonly n: number;
+  readonly plane: Plane;
+  readonly grey: Grey | null;
+  readonly view: View;
+  readonly visible: boolean;
+  readonly large: boolean;
+  readonly patient: readonly string[];
+  readonly series: readonly string[];
+  readonly tags: readonly string[];
+}
+
+const LETTER_AXES = ["x", "y", "z"] as const;
+
+/** The writing in the corners and the letters at the edges; what limits the picture stays when the rest is hidden. */
+export function Corners({ stack, n, plane, grey, view, visible, large, patient, series, tags }: Props) {
+  const { t, language } = useText();
+  const frame = stack.part.affine !== null;
+  const across = unit(plane.u), down = unit(plane.v);
+  const normal = planeNormal(plane);
+  const axis = normal.map(Math.abs).indexOf(Math.max(...normal.map(Math.abs)));
+  const centre = planePoint(plane, (plane.rows - 1) / 2, (plane.columns - 1) / 2);
+  const position = frame ? `${LETTER_AXES[axis]} ${fixed(language, centre[axis]!, 1)} mm` : "";
+  const step = stack.step === null ? "" : `${number(language, stack.step)} mm`;
+  const key = stack.part.kind === "volume" || stack.axis !== "acquired" ? "view.slice" : "view.frame";
+  const seconds = stack.part.times_s?.[n];
+  return (
+    <>
+      {tags.length > 0 && <div className="labels">{tags.map((tag) => <span key={tag} className="sim">{tag}</span>)}</div>}
+      {frame && (
+        <>
+          <span className="ori l">{directionLetters(opposite(across))}</span>
+          <span className="ori r">{directionLetters(across)}</span>
+          <span className="ori t">{directionLetters(opposite(down))}</span>
+          <span className="ori d">{directionLetters(down)}</span>
+        </>
+      )}
+      {visible && (
+        <>
+          {large && <div className="corner tl">{patient.map((line) => <p key={line}>{line}</p>)}</div>}
+          <div className={large ? "corner tr" : "corner tl"}>
+            <p>{t(`axis.${stack.axis}`)}</p>
+            {large && series.map((line) => <p key={line}>{line}</p>)}
+          </div>
+          <div className="corner bl">
+            {stack.count > 1 && <p>{t(key, { n: n + 1, total: stack.count })}</p>}
+            {large && seconds !== undefined && <p>{t("view.time", { s: fixed(language, seconds, 2) })}</p>}
+            {large && position && <p>{[position, step].filter(Boolean).join(" · ")}</p>}
+            {large && !stack.part.spacing_mm && <p>{t("view.spacing")}</p>}
+          </div>
+          {large && (
+            <div className="corner br">
+              {grey && stack.part.channels === 1 && (
+                <p>{t("view.window", { w: number(language, grey.width, grey.width < 20 ? 2 : 0), l: number(language, grey.center, grey.width < 20 ? 2 : 0) })}</p>
+              )}
+              <p>{t("view.zoom", { n: Math.round(view.magnification * 100) })}</p>
+            </div>
+          )}
+        </>
+      )}
+    </>
+  );
+}
