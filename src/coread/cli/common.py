@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,6 +24,9 @@ from coread.errors import (
     NotApplicableError,
     TransportError,
 )
+
+
+LINE_S = 1.0
 
 
 class Exit(IntEnum):
@@ -112,17 +116,20 @@ def check_target(path: Path, *, force: bool) -> None:
 def progress_bar(*, quiet: bool = False) -> Iterator[Callable[[float, str], None]]:
     """Give a callback (fraction from 0 to 1, words) that moves a bar on a terminal.
 
-    Where standard error is no terminal, a new line of words is printed when they change.
+    Where standard error is no terminal, a new line of words is printed when they change, once a second
+    at most.
     """
     if quiet:
         yield lambda fraction, words: None
         return
     if not sys.stderr.isatty():
-        last = [""]
+        last, when = "", 0.0
 
         def line(fraction: float, words: str) -> None:
-            if words and words != last[0]:
-                last[0] = words
+            nonlocal last, when
+            now = time.monotonic()
+            if words and words != last and now - when >= LINE_S:
+                last, when = words, now
                 sys.stderr.write(f"{fraction:4.0%}  {words}\n")
                 sys.stderr.flush()
 
