@@ -9,9 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Priority = Literal["critical", "urgent", "routine"]
 Processing = Literal["received", "processing", "ready", "failed"]
-ReadingState = Literal[
-    "unread", "reading", "read_alone", "ai_shown", "reconciled", "signed", "addendum"
-]
+ReadingState = Literal["unread", "reading", "read_alone", "ai_shown", "reconciled", "signed", "addendum"]
 WorklistFilter = Literal["to_read", "being_read", "signed"]
 Language = Literal["en", "tr"]
 
@@ -237,7 +235,7 @@ class PartJson(Schema):
     """
 
     key: str
-    kind: Literal["volume", "image", "cine", "multiframe"]
+    kind: Literal["volume", "series", "image", "cine"]
     shape: list[int]
     channels: int
     dtype: str

@@ -1,0 +1,415 @@
+"""The second reading over a library: read alone, commit, reveal, decide, sign.
+
+What may be seen is decided by `coread.workflow.visibility`, which steps are allowed by `coread.core.reading`;
+here both meet the library.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal, NamedTuple
+
+from coread.core import (
+    Addendum,
+    Card,
+    Finding,
+    Measurement,
+    Reader,
+    Report,
+    Section,
+    Signature,
+    match,
+)
+from coread.core.match import Difference
+from coread.core.reading import (
+    AddendumAdded,
+    Committed,
+    Decided,
+    Decision,
+    DraftSaved,
+    Event,
+    ImagesArrived,
+    Opened,
+    Reading,
+    Revealed,
+    Signed,
+    State,
+    advance,
+)
+from coread.errors import ReadingError
+from coread.storage import ConflictError, Library, StoredReport
+from coread.workflow import report_draft, signed_files
+from coread.workflow.visibility import (
+    READERS,
+    Caller,
+    HiddenError,
+    ShownResult,
+    SiteRules,
+    View,
+    revealed_at,
+)
+
+Language = Literal["en", "tr"]
+_COMPARABLE = (State.AI_SHOWN, State.RECONCILED, State.SIGNED, State.ADDENDUM)
+
+
+class ReadingAt(NamedTuple):
+    """A reading and the version that a change of it has to name."""
+
+    reading: Reading
+    version: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Comparison:
+    """Reader against models as it was revealed.
+
+    Attributes:
+        difference: How the findings pair.
+        own: Findings of the committed reads.
+        models: Findings of the models, those that say nothing or ``absent`` too.
+        results: The runs that were shown.
+        stale: Whether newer results wait to be revealed.
+    """
+
+    difference: Difference
+    own: tuple[Finding, ...]
+    models: tuple[Finding, ...]
+    results: tuple[ShownResult, ...]
+    stale: bool
+
+    def measurements(self) -> Mapping[str, tuple[Measurement, ShownResult]]:
+        """Return the numbers that belong to no finding by identifier, with the run that measured them."""
+        return {
+            f"{shown.row.id}-m{n}": (measurement, shown)
+            for shown in self.results
+            if shown.result is not None
+            for n, measurement in enumerate(shown.result.measurements)
+        }
+
+
+class SecondReading:
+    """What one caller can do; each method raises `HiddenError` for what the caller may not see.
+
+    Args:
+        library: Where everything is kept.
+        caller: Who acts.
+        clock: Gives the present time in UTC.
+        rules: What the site has chosen.
+        cards: Cards of the installed analyzers by name.
+    """
+
+    def __init__(
+        self,
+        library: Library,
+        caller: Caller,
+        *,
+        clock: Callable[[], datetime],
+        rules: SiteRules | None = None,
+        cards: Mapping[str, Card] | None = None,
+    ) -> None:
+        self.library = library
+        self.caller = caller
+        self.clock = clock
+        self.rules = rules or SiteRules()
+        self.cards = dict(cards or {})
+        self.view = View(library, caller, self.rules, self.cards)
+
+    @property
+    def person(self) -> Reader:
+        """The caller as an origin of findings and signatures.
+
+        Raises:
+            HiddenError: The caller does not read studies.
+        """
+        if self.caller.reader is None or self.caller.role not in READERS:
+            raise HiddenError
+        return Reader(self.caller.reader)
+
+    # read alone
+
+    def reading(self, study: str) -> ReadingAt:
+        """Return the caller's own reading of a study; unread and version 0 where there is none."""
+        person = self.person
+        self.view.study(study)
+        return ReadingAt(*self.library.readings.get(study, person.id))
+
+    def open(self, study: str) -> ReadingAt:
+        """Open a study to read it: from now on the caller is assigned to it.
+
+        Raises:
+            ReadingError: The caller has seen its results in another role and can't make a first read.
+        """
+        reading, version = self.reading(study)
+        if any(isinstance(event, Opened) for event in reading.events):
+            return ReadingAt(reading, version)
+        if self.view.has_seen(study):
+            raise ReadingError(
+                "you have seen what was found on this study without reading it",
+                "a first read by somebody who has not",
+                "leave it to another reader",
+            )
+        return self._append(study, Opened(self.clock()), version)
+
+    def save_draft(self, study: str, findings: Sequence[Finding], *, expected: int) -> ReadingAt:
+        """Keep the draft of the read in progress; it survives a crash from here on."""
+        return self._append(study, DraftSaved(self.clock(), self._own(findings)), expected)
+
+    def commit(self, study: str, findings: Sequence[Finding], *, expected: int) -> ReadingAt:
+        """Commit the first read, or the read of images that came later: it can't be changed any more."""
+        return self._append(study, Committed(self.clock(), self._own(findings)), expected)
+
+    # see and decide
+
+    def reveal(self, study: str) -> Comparison:
+        """Show what the models found; doing it again with the same results changes nothing.
+
+        Raises:
+            ReadingError: The first read is not committed, or the models are still at work.
+        """
+        reading, version = self.reading(study)
+        if not self.view.unlocked(study):
+            raise HiddenError
+        state, _ = self.view.processing(study)
+        if state in ("received", "processing"):
+            raise ReadingError(
+                "the models are still at work on this study",
+                "a study that is ready",
+                "try again when it is ready",
+            )
+        results = self.view.results(study)
+        comparison = self._compare(reading, results)
+        event = Revealed(self.clock(), _to_decide(comparison.difference), comparison.difference.version)
+        last = next((e for e in reversed(reading.events) if isinstance(e, Revealed)), None)
+        unchanged = (
+            last is not None
+            and reading.state is not State.READ_ALONE
+            and (last.findings, last.match_version) == (event.findings, event.match_version)
+            and all(shown.row.saved_at <= last.at for shown in results)
+        )
+        if not unchanged:
+            self._append(study, event, version)
+        return comparison
+
+    def comparison(self, study: str) -> Comparison:
+        """Return reader against models as it was revealed last.
+
+        Raises:
+            ReadingError: The first read is committed, but nothing is revealed yet.
+        """
+        reading, _ = self.reading(study)
+        if not self.view.unlocked(study):
+            raise HiddenError
+        if reading.state not in _COMPARABLE:
+            raise ReadingError("nothing is revealed yet", "a reveal after the first read", "reveal first")
+        shown = self.view.results(study, until=revealed_at(reading))
+        newest = self.view.results(study)
+        stale = {s.row.id for s in shown} != {s.row.id for s in newest}
+        return replace(self._compare(reading, shown), stale=stale)
+
+    def decide(self, study: str, decision: Decision, *, expected: int) -> ReadingAt:
+        """Keep what the reader made of one finding of a model."""
+        if not self.view.unlocked(study):
+            raise HiddenError
+        modified = decision.modified
+        if modified is not None:
+            decision = replace(decision, modified=replace(modified, id=decision.finding, origin=self.person))
+        return self._append(study, Decided(self.clock(), decision), expected)
+
+    # report
+
+    def report(self, study: str, language: Language) -> Report:
+        """Return the latest signed report that the caller may see, or the draft of their own."""
+        signed = self.view.signed_reports(study)
+        own = [stored for stored in signed if stored.reader == self.caller.reader]
+        if own or (signed and self.view.own_head(study) is None):
+            return (own or list(signed))[-1].load()
+        return self._draft(self.reading(study).reading, language)
+
+    def save_report(
+        self, study: str, sections: Sequence[Section], measurements: Sequence[str], language: Language
+    ) -> Report:
+        """Keep the reader's own words for the report, and the numbers of models that it shall state.
+
+        Raises:
+            ReadingError: The report is signed, or a number was asked for that is not shown.
+        """
+        reading, _ = self.reading(study)
+        if reading.signed_at is not None:
+            raise ReadingError("the report is signed", "words before signing", "add an addendum")
+        stated: list[Measurement] = []
+        if measurements:
+            shown = self.comparison(study).measurements()
+            unknown = [identifier for identifier in measurements if identifier not in shown]
+            if unknown:
+                raise ReadingError(f"{len(unknown)} numbers are not shown here", "numbers of the comparison")
+            stated = [shown[identifier][0] for identifier in measurements]
+        draft = Report(study, language, tuple(sections), measurements=tuple(stated))
+        with self.library.transaction():
+            self.library.reports.save(study, self.person.id, draft, {})
+            self.library.audit.append(self.person.id, "report.drafted", study)
+        return self._draft(reading, language)
+
+    def sign(self, study: str, *, expected: int) -> ReadingAt:
+        """Sign: the report and its files are made and final, together with the last step of the reading.
+
+        Raises:
+            ReadingError: Findings wait for a decision, images for a read, or newer results for a reveal.
+        """
+        reading = self._at(study, expected)
+        at = self.clock()
+        after = advance(reading, Signed(at))
+        if self.comparison(study).stale:
+            raise ReadingError("newer results came", "a reveal of all results", "reveal again and decide")
+        language = self._draft_language(study)
+        report = replace(self._draft(reading, language), signature=Signature(self.person, at))
+        files = self._files(after, report, self.comparison(study))
+        with self.library.transaction():
+            done = self._append(study, Signed(at), expected)
+            self.library.reports.save(study, self.person.id, report, files)
+        return done
+
+    def addendum(self, study: str, text: str, *, expected: int) -> ReadingAt:
+        """Add words after signing; the report and its files are made again with them."""
+        event = AddendumAdded(self.clock(), text)
+        after = advance(self._at(study, expected), event)
+        signed = [s for s in self.view.signed_reports(study) if s.reader == self.person.id]
+        before = signed[-1].load()
+        addendum = Addendum(text, Signature(self.person, event.at))
+        report = replace(before, addenda=(*before.addenda, addendum))
+        files = self._files(after, report, self.comparison(study))
+        with self.library.transaction():
+            done = self._append(study, event, expected)
+            self.library.reports.save(study, self.person.id, report, files)
+        return done
+
+    def exports(self, study: str) -> Mapping[str, int]:
+        """Return names and sizes of the files of the signed read; empty before it."""
+        signed = self._shown_report(study)
+        return {} if signed is None else {file.name: file.size for file in signed.files}
+
+    def export(self, study: str, name: str) -> bytes:
+        """Return one file of the signed read.
+
+        Raises:
+            HiddenError: There is none of that name to see.
+        """
+        signed = self._shown_report(study)
+        content = None if signed is None else self.library.reports.file(signed.id, name)
+        if content is None:
+            raise HiddenError
+        self.library.audit.append(self.caller.reader or "client", "report.exported", study, {"file": name})
+        return content
+
+    def cancel_job(self, identifier: str) -> None:
+        """Cancel one of the caller's own jobs."""
+        job = self.view.job(identifier)
+        if job.kind == "process":
+            raise HiddenError
+        self.library.jobs.cancel(job.id)
+
+    # inside
+
+    def _own(self, findings: Sequence[Finding]) -> tuple[Finding, ...]:
+        return tuple(replace(finding, origin=self.person, probability=None) for finding in findings)
+
+    def _append(self, study: str, event: Event, expected: int) -> ReadingAt:
+        person = self.person
+        self.view.study(study)
+        version = self.library.readings.append(study, person.id, event, expected=expected)
+        self.view = self.view.renewed()
+        return ReadingAt(self.library.readings.get(study, person.id)[0], version)
+
+    def _at(self, study: str, expected: int) -> Reading:
+        reading, version = self.reading(study)
+        if version != expected:
+            raise ConflictError(
+                f"the reading has version {version} by now",
+                f"version {expected}",
+                "load it again and repeat the step",
+            )
+        return reading
+
+    def _compare(self, reading: Reading, results: Sequence[ShownResult]) -> Comparison:
+        models = tuple(
+            finding
+            for shown in results
+            if shown.result is not None and _is_interpretation(shown)
+            for finding in shown.result.findings
+        )
+        own = reading.committed_findings
+        difference = match.compare(own, models, self.rules.match)
+        return Comparison(difference, own, models, tuple(results), stale=False)
+
+    def _draft(self, reading: Reading, language: Language) -> Report:
+        study = self.view.study(reading.study)
+        priors = self.view.priors(reading.study)
+        comparison = None
+        if reading.state in _COMPARABLE and self.view.unlocked(reading.study):
+            comparison = self.comparison(reading.study)
+        written = report_draft.generate(
+            reading,
+            self.person,
+            study,
+            priors,
+            models=comparison.models if comparison else (),
+            agreed=comparison.difference.agreed if comparison else (),
+            language=language,
+        )
+        kept = self._kept_words(reading.study)
+        return written if kept is None else report_draft.merge(written, kept)
+
+    def _files(self, reading: Reading, report: Report, comparison: Comparison) -> Mapping[str, bytes]:
+        return signed_files.make(self.library, self.view, reading, report, comparison.results)
+
+    def _kept_words(self, study: str) -> Report | None:
+        for stored in reversed(self.library.reports.of(study)):
+            if stored.reader == self.person.id:
+                report = stored.load()
+                return report if report.signature is None else None
+        return None
+
+    def _draft_language(self, study: str) -> Language:
+        kept = self._kept_words(study)
+        return "en" if kept is None else kept.language
+
+    def _shown_report(self, study: str) -> StoredReport | None:
+        signed = self.view.signed_reports(study)
+        own = [stored for stored in signed if stored.reader == self.caller.reader]
+        found = own or list(signed)
+        return found[-1] if found else None
+
+
+def images_arrived(library: Library, study: str, instances: Sequence[str], at: datetime) -> int:
+    """Mark every committed reading of a study: more images came, to be read alone before anything new.
+
+    Args:
+        library: Where the readings are.
+        study: Study instance UID.
+        instances: SOP instance UIDs of the new acquired images.
+        at: When they came.
+
+    Returns:
+        How many readings were marked.
+    """
+    marked = 0
+    for head in library.readings.heads(study) if instances else ():
+        if head.committed_at is not None:
+            event = ImagesArrived(at, tuple(instances))
+            library.readings.append(study, head.reader, event, expected=head.version, actor="system")
+            marked += 1
+    return marked
+
+
+def _is_interpretation(shown: ShownResult) -> bool:
+    return shown.card is None or shown.card.shown != "always"
+
+
+def _to_decide(difference: Difference) -> tuple[str, ...]:
+    return (
+        *dict.fromkeys(model for _, model in difference.contradicted),
+        *difference.model_only,
+        *(model for _, model in difference.agreed),
+    )
