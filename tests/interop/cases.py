@@ -27,6 +27,7 @@ from coread.core import (
     PlaneMask,
     Point,
     Probability,
+    Provenance,
     Quantity,
     Reader,
     Report,
@@ -37,6 +38,7 @@ from coread.core import (
     vocabulary,
 )
 from coread.core.reading import Decision
+from coread.interop.report_content import ReportContent
 
 STUDY, CT_SERIES, DX_SERIES, FRAME = "1.2.3.4", "1.2.3.4.5", "1.2.3.4.9", "1.2.3.4.6"
 GRID = Geometry.axial((8, 64, 64), (2.5, 0.7, 0.7), (-20.0, -30.0, 100.0))
@@ -49,6 +51,20 @@ LUNG_CT = Model("lung_ct", "1.0.0", "ab" * 32, "second-reader")
 CXR = Model("cxr_pneumonia", "2.1.0", "cd" * 32, "second-reader")
 SIGNED_AT = datetime(2026, 3, 4, 9, 30, 15, tzinfo=UTC)
 AT = datetime(2026, 3, 4, 9, 31, tzinfo=UTC)
+
+
+PROVENANCE = Provenance(
+    "lung_ct",
+    "1.0.0",
+    "ab" * 32,
+    "second-reader",
+    {uid: f"{n:064x}" for n, uid in enumerate(CT_INSTANCES)},
+    {"threshold": "-950 HU"},
+    None,
+    "coread 0.1.0",
+    datetime(2026, 3, 4, 8, 0, tzinfo=UTC),
+    datetime(2026, 3, 4, 8, 0, 9, tzinfo=UTC),
+)
 
 
 def header(instance: str, series: str, modality: str, **changes: object) -> InstanceHeader:
@@ -227,3 +243,21 @@ def card(model: Model) -> Card:
         weights=model.weights_digest,
         threshold=0.5,
     )
+
+
+def content(**changes: object) -> ReportContent:
+    """The whole case as a signed report."""
+    values: dict[str, object] = {
+        "headers": HEADERS,
+        "findings": FINDINGS,
+        "measurements": ((LUNG_VOLUME, LUNG_CT),),
+        "decisions": DECISIONS,
+        "sections": SECTIONS,
+        "language": "tr",
+        "signature": REPORT.signature,
+        "organization": "Şehir Hastanesi",
+        "cards": {LUNG_CT.name: card(LUNG_CT), CXR.name: card(CXR)},
+        "provenance": (PROVENANCE,),
+        "silence": (("cxr_pneumonia", "not like its training films"),),
+    }
+    return ReportContent(**{**values, **changes})  # type: ignore[arg-type]
