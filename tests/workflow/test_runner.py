@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -25,86 +23,6 @@ from coread.core.analysis import Need
 from coread.errors import CancelledError, DataError, InputError
 from coread.workflow import analyzers, runner
 from coread.workflow.analyzers import Registered, in_running_order, read_card
-
-CARD = """
-name = "{name}"
-version = "1.2.3"
-kind = "measure"
-mode = "measurement"
-needs = {needs}
-intended_use = "A test."
-not_for = "Anything else."
-evidence_level = 1
-training_data = "none"
-licence = "Apache-2.0"
-references = ["none"]
-"""
-CODE = """
-from coread.core import LabelMap, Measurement, Quantity, Result, vocabulary
-from coread.errors import AnalysisError, NotApplicableError
-import numpy as np
-
-class Good:
-    def analyze(self, inputs):
-        volume = next(iter(inputs.volumes.values()))
-        labels = np.ones(volume.geometry.shape, np.uint16)
-        return Result(
-            measurements=(Measurement(vocabulary.VOLUME, Quantity(float(volume.values.mean()), "mL")),),
-            labels=(LabelMap(labels, volume.geometry, {1: vocabulary.LUNG}),),
-        )
-
-class Unfit:
-    def analyze(self, inputs):
-        raise NotApplicableError("not a chest")
-
-class Stuck:
-    def analyze(self, inputs):
-        raise AnalysisError("no airway found")
-
-class Broken:
-    def analyze(self, inputs):
-        raise KeyError("Mustermann^Max")
-
-class Later:
-    def analyze(self, inputs):
-        (mask,) = inputs.masks.values()
-        volume = Quantity(float(mask.voxels.sum()), "mL")
-        return Result(measurements=(Measurement(vocabulary.VOLUME, volume),))
-
-class Nothing:
-    pass
-"""
-
-
-@pytest.fixture
-def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A package on the path that registers analyzers as an outside package does."""
-    package = tmp_path / "outside_plugin"
-    package.mkdir()
-    (package / "__init__.py").write_text("")
-    needs = {
-        "good": '{ volumes = { modality = "CT", minimum_slices = 2 } }',
-        "unfit": '{ volumes = "any" }',
-        "stuck": '{ volumes = "any" }',
-        "broken": '{ volumes = "any" }',
-        "later": '{ masks = { analyzer = "good" } }',
-        "nothing": '{ volumes = "any" }',
-    }
-    for name, need in needs.items():
-        (package / f"{name}.py").write_text(CODE)
-        (package / f"{name}.card.toml").write_text(CARD.format(name=name, needs=need))
-    (package / "cardless.py").write_text(CODE)
-    info = tmp_path / "outside_plugin-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: outside-plugin\nVersion: 1.0\n")
-    lines = [f"t_{name} = outside_plugin.{name}:{name.capitalize()}" for name in (*needs, "cardless")]
-    (info / "entry_points.txt").write_text("[coread.analyzers]\n" + "\n".join(lines) + "\n")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    analyzers.discover.cache_clear()
-    yield tmp_path
-    analyzers.discover.cache_clear()
-    for module in [m for m in sys.modules if m.startswith("outside_plugin")]:
-        del sys.modules[module]
 
 
 def registered(name: str) -> Registered:
