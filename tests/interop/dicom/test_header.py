@@ -284,7 +284,7 @@ def test_no_patient_data_reach_warnings_and_logs(
     dataset = read_instance(broken).dataset
     assert not recwarn.list
     assert not caplog.records
-    with pytest.warns(UserWarning):
+    with pytest.warns(UserWarning, match="DA"):
         dataset.StudyDate = "SECRET12"  # outside of reading pydicom still warns, and logs without words
     assert caplog.records
     assert "SECRET" not in caplog.text

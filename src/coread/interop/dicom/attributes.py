@@ -33,6 +33,7 @@ class _Quiet(logging.Filter):
                 self._filters = warnings.catch_warnings()
                 self._filters.__enter__()
                 warnings.filterwarnings("ignore", module="pydicom")
+                warnings.filterwarnings("ignore", message="The DICOM readers are highly experimental")
             self._depth += 1
 
     def leave(self) -> None:

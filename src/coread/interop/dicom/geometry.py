@@ -33,8 +33,8 @@ def alike(a: Slice, b: Slice) -> bool:
 
 
 def place_tolerance_mm(step_mm: float) -> float:
-    """Return how far a slice may lie from its even place: a tenth of a step, 0.01 to 0.1 mm."""
-    return float(np.clip(0.1 * step_mm, 0.01, 0.1))
+    """Return how far a slice may lie from its even place: a fifth of a step, 0.01 to 0.1 mm."""
+    return float(np.clip(0.2 * step_mm, 0.01, 0.1))
 
 
 def along_normal(slices: Sequence[Slice]) -> NDArray[np.float64]:
