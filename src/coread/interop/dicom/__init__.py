@@ -3,15 +3,9 @@
 from coread.interop.dicom.elements import Limits
 from coread.interop.dicom.equality import pixels_equal, same_instance
 from coread.interop.dicom.header import Instance, read_instance
+from coread.interop.dicom.loading import SeriesPart, load_part, load_series
 from coread.interop.dicom.pixels import decode_frame, frame_attributes, stored_frames
-from coread.interop.dicom.series import (
-    FrameSource,
-    PartLayout,
-    SeriesPart,
-    arrange_series,
-    load_part,
-    load_series,
-)
+from coread.interop.dicom.series import FrameSource, PartLayout, arrange_series
 from coread.interop.dicom.source import ArchiveLimits, SourceFile, find_files
 from coread.interop.dicom.values import CT_PRESETS, Window, presets, value_window
 
