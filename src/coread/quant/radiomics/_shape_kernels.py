@@ -217,7 +217,7 @@ def largest_distance(points: Floats) -> float:
             dx, dy, dz = x[b] - x[a], y[b] - y[a], z[b] - z[a]
             square[b] = dx * dx + dy * dy + dz * dz
         largest = max(largest, square.max())
-    return np.sqrt(largest)
+    return float(np.sqrt(largest))
 
 
 @kernel
@@ -237,3 +237,32 @@ def weighted_moments(image: Floats, mask: Bools) -> Floats:
             sums[2] += s * j
             sums[3] += si
     return sums
+
+
+@kernel
+def mesh_vertices(mask: Bytes) -> Floats:
+    """Return all vertices of the mesh at 0.5, (n, 3) in voxels of the unpadded box."""
+    depth, height, width = mask.shape
+    n = 0
+    for k in range(depth - 1):
+        for j in range(height - 1):
+            for i in range(width - 1):
+                here = mask[k, j, i]
+                n += (here != mask[k + 1, j, i]) + (here != mask[k, j + 1, i])
+                n += here != mask[k, j, i + 1]
+    points = np.empty((n, 3), np.float64)
+    n = 0
+    for k in range(depth - 1):
+        for j in range(height - 1):
+            for i in range(width - 1):
+                here = mask[k, j, i]
+                if here != mask[k + 1, j, i]:
+                    points[n, 0], points[n, 1], points[n, 2] = k - 0.5, j - 1, i - 1
+                    n += 1
+                if here != mask[k, j + 1, i]:
+                    points[n, 0], points[n, 1], points[n, 2] = k - 1, j - 0.5, i - 1
+                    n += 1
+                if here != mask[k, j, i + 1]:
+                    points[n, 0], points[n, 1], points[n, 2] = k - 1, j - 1, i - 0.5
+                    n += 1
+    return points

@@ -20,6 +20,8 @@ def level_box(
     morphological_mask: Bools,
     discretisation: Discretisation,
     lower_bound: float | None,
+    *,
+    as_pyradiomics: bool = False,
 ) -> LevelBox:
     """Return a region in grey levels.
 
@@ -29,6 +31,7 @@ def level_box(
         morphological_mask: Region as drawn, for zone distances.
         discretisation: How levels are made.
         lower_bound: Where bins of fixed size start; None for the region's minimum.
+        as_pyradiomics: Bins of fixed size start at a multiple of their width.
 
     Raises:
         InputError: More levels than `HIGHEST_LEVEL`, or stored values that are no levels.
@@ -40,7 +43,10 @@ def level_box(
         top = discretisation.bin_count
         factor, divisor = float(top), high - low
     elif discretisation.bin_width is not None:
-        low = low if lower_bound is None else lower_bound
+        if as_pyradiomics:
+            low -= low % discretisation.bin_width
+        elif lower_bound is not None:
+            low = lower_bound
         factor, divisor = 1.0, discretisation.bin_width
         if (high - low) / divisor >= HIGHEST_LEVEL:
             raise InputError(

@@ -365,8 +365,8 @@ class _Work:
         self, region: Region, box: Box, image: Floats, mask: Bools, intensity: Bools
     ) -> dict[str, float]:
         assert region.box is not None  # an empty region does not come here
-        old = tuple(slice(first, last + 1) for first, last in region.box)
-        start = np.array(region.crop(old), order="C")  # type: ignore[arg-type]
+        old = _box_of(region.box)
+        start = region.crop(old).copy(order="C")
         values = self.source.values[old]
         if self.settings.round_intensities:
             values = np.rint(values)
@@ -389,6 +389,11 @@ class _Work:
                 value = float(number(inside)) if inside.size else np.nan
                 said[f"int_mask_{name}_int_{stage}_roi"] = value
         return said
+
+
+def _box_of(spans: tuple[tuple[int, int], ...]) -> Box:
+    (k0, k1), (j0, j1), (i0, i1) = spans
+    return slice(k0, k1 + 1), slice(j0, j1 + 1), slice(i0, i1 + 1)
 
 
 def _surroundings(crop: Floats, inner: Box, margin: Ints) -> Floats:

@@ -13,29 +13,25 @@ from __future__ import annotations
 
 import json
 import math
-from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from itertools import permutations, product
 from typing import ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from scipy import fft
 
 from coread.errors import InputError
-from coread.quant.radiomics import _filter_kernels as kernels
+from coread.quant.radiomics._convolution import (
+    PAD,
+    Boundary,
+    Pooling,
+    Taps,
+    box_mean,
+    convolve,
+    separable,
+)
 from coread.quant.radiomics._typing import Floats, Ints
-
-Boundary = Literal["zero", "nearest", "periodic", "mirror"]
-Pooling = Literal["max", "min", "average"]
-_PAD: dict[str, Literal["constant", "edge", "wrap", "symmetric"]] = {
-    "zero": "constant",
-    "nearest": "edge",
-    "periodic": "wrap",
-    "mirror": "symmetric",
-}
 
 
 @runtime_checkable
@@ -56,105 +52,6 @@ class Filter(Protocol):
     def response(self, image: Floats, spacing_mm: Floats) -> Floats:
         """Return the response map, same shape."""
         ...
-
-
-@dataclass(frozen=True)
-class _Taps:
-    """A one-dimensional kernel and the tap that lies on the voxel itself."""
-
-    values: tuple[float, ...]
-    centre: int
-
-    @classmethod
-    def plain(cls, values: Floats) -> _Taps:
-        return cls(tuple(float(v) for v in values), len(values) // 2)
-
-    @property
-    def flipped(self) -> _Taps:
-        """The mirrored kernel; one of even length moves by a voxel as well."""
-        return _Taps(self.values[::-1], len(self.values) - 1 - self.centre)
-
-
-def convolve(image: Floats, taps: _Taps, axis: int, boundary: Boundary) -> Floats:
-    """Return the convolution of a box along one axis."""
-    width = [(0, 0)] * 3
-    width[axis] = (len(taps.values) - 1 - taps.centre, taps.centre)
-    if boundary == "periodic" and max(width[axis]) > image.shape[axis]:
-        raise InputError("a periodic filter is wider than the image; choose another boundary")
-    padded = np.pad(image, width, mode=_PAD[boundary])
-    weights = np.array(taps.values[::-1])
-    if axis == 2:
-        lines = kernels.correlate_last(padded.reshape(-1, padded.shape[2]), weights)
-        return lines.reshape(image.shape)
-    inner = image.shape[2] if axis == 1 else image.shape[1] * image.shape[2]
-    shaped = padded.reshape(-1, padded.shape[axis], inner)
-    return kernels.correlate_middle(shaped, weights).reshape(image.shape)
-
-
-_Chain = tuple[_Taps, ...]  # kernels applied one after the other along an axis
-
-
-def _rotations(dimensions: int) -> Iterator[tuple[tuple[int, ...], tuple[bool, ...]]]:
-    """Yield the proper right-angle rotations: where each axis comes from, whether it is mirrored."""
-    for order in permutations(range(dimensions)):
-        inversions = sum(a > b for n, a in enumerate(order) for b in order[n + 1 :])
-        for flips in product((False, True), repeat=dimensions):
-            if (inversions + sum(flips)) % 2 == 0:
-                yield order, flips
-
-
-def _separable(
-    image: Floats,
-    chains: tuple[_Chain, ...],
-    boundary: Boundary,
-    pooling: Pooling | None,
-) -> Floats:
-    """Return the response of a separable filter, pooled over rotations where asked.
-
-    ``chains`` run x, y and, in space, z: columns, rows, slices.
-    """
-    dimensions = len(chains)
-    if pooling is None:
-        variants = Counter([chains])
-    else:
-        variants = Counter(
-            tuple(
-                tuple(taps.flipped if flip else taps for taps in chains[source])
-                for source, flip in zip(order, flips, strict=True)
-            )
-            for order, flips in _rotations(dimensions)
-        )
-    pooled: Floats | None = None
-
-    def visit(done: Floats, prefix: tuple[_Chain, ...]) -> None:
-        nonlocal pooled
-        if len(prefix) == dimensions:
-            if pooling == "average":
-                share = done * (variants[prefix] / variants.total())
-                pooled = share if pooled is None else pooled + share
-            elif pooled is None:
-                pooled = done
-            else:
-                pooled = (np.minimum if pooling == "min" else np.maximum)(pooled, done)
-            return
-        depth = len(prefix)
-        axis = 2 - depth
-        for chain in dict.fromkeys(v[depth] for v in variants if v[:depth] == prefix):
-            result = done
-            for taps in chain:
-                result = convolve(result, taps, axis, boundary)
-            visit(result, (*prefix, chain))
-
-    visit(image, ())
-    assert pooled is not None  # there is always one variant
-    return pooled
-
-
-def _box_mean(image: Floats, size: int, boundary: Boundary, dimensions: int) -> Floats:
-    taps = _Taps.plain(np.full(size, 1 / size))
-    for axis in range(3 - dimensions, 3):
-        image = convolve(image, taps, axis, boundary)
-    return image
 
 
 def _reach(size: int, dimensions: int) -> Ints:
@@ -191,7 +88,7 @@ class Mean:
 
     def response(self, image: Floats, spacing_mm: Floats) -> Floats:
         """Response map."""
-        return _box_mean(image, self.support, self.boundary, 2 if self.planar else 3)
+        return box_mean(image, self.support, self.boundary, 2 if self.planar else 3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,14 +133,14 @@ class LaplacianOfGaussian:
         """Response map: a sum of products of one-dimensional kernels, one term an axis."""
         axes = (1, 2) if self.planar else (0, 1, 2)
         radius = self._radius(spacing_mm)
-        gauss: dict[int, _Taps] = {}
-        second: dict[int, _Taps] = {}
+        gauss: dict[int, Taps] = {}
+        second: dict[int, Taps] = {}
         for axis in axes:
             s = self.sigma_mm / spacing_mm[axis]
             x = np.arange(-radius[axis], radius[axis] + 1)
             g = np.exp(-(x**2) / (2 * s**2)) / (np.sqrt(2 * np.pi) * s)
-            gauss[axis] = _Taps.plain(g)
-            second[axis] = _Taps.plain((x**2 / s**2 - 1) / s**2 * g)
+            gauss[axis] = Taps.plain(g)
+            second[axis] = Taps.plain((x**2 / s**2 - 1) / s**2 * g)
         # The Gaussian passes of later axes are shared: ((a'' b + a b'') c + a b c'').
         last = axes[-1]
         curved = convolve(image, second[axes[0]], axes[0], self.boundary)
@@ -308,12 +205,12 @@ class Laws:
         chains = []
         for name in self.kernels:
             taps = np.array(_LAWS[name], dtype=np.float64)
-            chains.append((_Taps.plain(taps / np.linalg.norm(taps)),))
-        response = _separable(image, tuple(chains), self.boundary, self.pooling)
+            chains.append((Taps.plain(taps / np.linalg.norm(taps)),))
+        response = separable(image, tuple(chains), self.boundary, self.pooling)
         if self.energy_delta is None:
             return response
         size = 2 * self.energy_delta + 1
-        return _box_mean(np.abs(response), size, self.boundary, len(self.kernels))
+        return box_mean(np.abs(response), size, self.boundary, len(self.kernels))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -412,7 +309,7 @@ class Gabor:
             spectra.append(fft.fft2(envelope * np.exp(2j * np.pi * along / self.wavelength_mm), shape))
         result = np.empty(stack.shape)
         for n, plane in enumerate(stack):
-            padded = np.pad(plane, ((r, r), (c, c)), mode=_PAD[self.boundary])
+            padded = np.pad(plane, ((r, r), (c, c)), mode=PAD[self.boundary])
             spectrum = fft.fft2(padded, shape)
             pooled: Floats | None = None
             for kernel_spectrum in spectra:
@@ -483,15 +380,15 @@ class SeparableWavelet:
         low = np.array(_low_pass(self.wavelet))
         high = low[::-1] * np.where(np.arange(low.size) % 2 == 0, -1.0, 1.0)
 
-        def dilated(taps: Floats, level: int) -> _Taps:
+        def dilated(taps: Floats, level: int) -> Taps:
             step = 2 ** (level - 1)
             spread = np.zeros(taps.size * step)
             spread[::step] = taps
-            return _Taps.plain(spread)
+            return Taps.plain(spread)
 
         coarse = [dilated(low, level) for level in range(1, self.level)]
         chains = tuple((*coarse, dilated(low if band == "L" else high, self.level)) for band in self.bands)
-        return _separable(image, chains, self.boundary, self.pooling)
+        return separable(image, chains, self.boundary, self.pooling)
 
 
 def _centred_frequencies(size: int) -> Floats:

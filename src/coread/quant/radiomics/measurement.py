@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from coread.quant.radiomics import intensity, morphology, texture
+from coread.quant.radiomics import intensity, morphology, pyradiomics, texture
 from coread.quant.radiomics._typing import Bools, Floats
 from coread.quant.radiomics.discretisation import level_box, volume_histogram_grid
-from coread.quant.radiomics.settings import Discretisation, Settings
+from coread.quant.radiomics.settings import VOLUMETRIC, Discretisation, Settings
 from coread.quant.radiomics.table import Definition, Feature, Flag, catalogue
 
 _TEXTURE = ("glcm", "glrlm", "glszm", "gldzm", "ngtdm", "ngldm")
@@ -69,6 +69,10 @@ def measure(
         standardised: Whether the filter is.
         intensity_range: Re-segmentation range where it applies to these intensities.
     """
+    if settings.compatibility == "pyradiomics":
+        return _measure_as_pyradiomics(
+            region, settings, families=families, discretisation=discretisation, filter_code=filter_code
+        )
     values = region.image[region.intensity]
     found: dict[tuple[str, str], float] = {}
     reasons: dict[str, str] = {}
@@ -147,6 +151,66 @@ def measure(
                 )
             )
     return tuple(rows)
+
+
+def _measure_as_pyradiomics(
+    region: PreparedRegion,
+    settings: Settings,
+    *,
+    families: tuple[str, ...],
+    discretisation: Discretisation,
+    filter_code: str,
+) -> tuple[Feature, ...]:
+    """Return the features that PyRadiomics has, by its names."""
+    planar = not region.third_dimension or (
+        region.image.shape[0] == 1 and not set(settings.aggregations) & set(VOLUMETRIC)
+    )
+    if planar:
+        families = tuple("plane_shape" if name == "morphology" else name for name in families)
+    found = pyradiomics.pyradiomics_features(
+        region.image,
+        region.intensity,
+        region.morphological,
+        region.spacing_mm,
+        families=families,
+        aggregations=settings.aggregations,
+        discretisation=discretisation,
+        alpha=settings.dependence_alpha,
+        shift=settings.energy_shift,
+    )
+    rows = []
+    for family, names in pyradiomics.FEATURES.items():
+        if family not in families:
+            continue
+        for name in names:
+            ibsi_id, unit = pyradiomics.ibsi_equivalent(family, name)
+            for code in _wanted(family, settings.aggregations):
+                value = found.get((family, name, code), np.nan)
+                defined = bool(np.isfinite(value))
+                rows.append(
+                    Feature(
+                        label=region.name,
+                        family=pyradiomics.CLASSES[family],
+                        feature=name,
+                        ibsi_id=ibsi_id,
+                        aggregation=code,
+                        discretisation="" if family in ("morphology", "plane_shape") else discretisation.code,
+                        filter=filter_code,
+                        value=float(value) if defined else None,
+                        reason="" if defined else _reason_as_pyradiomics(region, family),
+                        flag="pyradiomics",
+                        unit=unit,
+                    )
+                )
+    return tuple(rows)
+
+
+def _reason_as_pyradiomics(region: PreparedRegion, family: str) -> str:
+    if not region.morphological.any():
+        return "empty_region"
+    if family in ("morphology", "plane_shape"):
+        return "flat_shape"
+    return "no_neighbours" if region.intensity.any() else "empty_after_resegmentation"
 
 
 def _reason(region: PreparedRegion, values: Floats, item: Definition, settings: Settings) -> str:

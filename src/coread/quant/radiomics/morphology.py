@@ -15,15 +15,14 @@ from coread.quant.radiomics import _kernels as texture_kernels
 from coread.quant.radiomics import _shape_kernels as kernels
 from coread.quant.radiomics._typing import Bools, Bytes, Floats, Ints
 
-_MESH = ("mesh_table.npz", "triangles", "start")
-
 
 @cache
-def _mesh_table() -> tuple[Floats, Ints]:
+def _mesh_table(prefix: str) -> tuple[Floats, Ints]:
     """Return the triangles (n, 3 vertices, 3) of all cube configurations and where each starts."""
-    with (files("coread.quant.radiomics") / "data" / _MESH[0]).open("rb") as stream:
+    with (files("coread.quant.radiomics") / "data" / "mesh_table.npz").open("rb") as stream:
         archive = np.load(stream)
-        return archive[_MESH[1]] / 2.0, archive[_MESH[2]].astype(np.int64)
+        triangles = archive[f"{prefix}triangles"] / 2.0
+        return triangles, archive[f"{prefix}start"].astype(np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +49,7 @@ class Mesh:
         return float(kernels.largest_distance(self.hull_points_mm))
 
 
-def mesh_volume_area(mask: Bytes, spacing_mm: Floats) -> tuple[float, float]:
+def mesh_volume_area(mask: Bytes, spacing_mm: Floats, *, classic: bool = False) -> tuple[float, float]:
     """Return volume in mm3 and area in mm2 of the marching-cubes mesh at 0.5 (IBSI RNU0, C0JK).
 
     All vertices of the mesh of a mask lie half-way between voxels, so each of the 256 cubes adds
@@ -59,23 +58,40 @@ def mesh_volume_area(mask: Bytes, spacing_mm: Floats) -> tuple[float, float]:
     Args:
         mask: (slices, rows, columns) uint8 with a border of zeros.
         spacing_mm: Voxel spacing per axis.
+        classic: Cut ambiguous cubes as Lorensen and Cline did, as PyRadiomics does.
 
     References:
-        Lewiner et al. 2003, doi:10.1080/10867651.2003.10487582, for ambiguous cubes.
+        Lewiner et al. 2003, doi:10.1080/10867651.2003.10487582; Lorensen and Cline 1987,
+        doi:10.1145/37402.37422.
     """
-    triangles, start = _mesh_table()
+    triangles, start = _mesh_table("classic_" if classic else "")
     corners = triangles * spacing_mm
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]) / 2
-    areas = np.linalg.norm(normals, axis=1)
-    height = triangles[:, :, 0].mean(axis=1) * spacing_mm[0]
     owner = np.repeat(np.arange(256), np.diff(start))
-    area = np.bincount(owner, areas, 256)
-    flux = np.bincount(owner, normals[:, 0] * height, 256)
-    upward = np.bincount(owner, normals[:, 0] * spacing_mm[0], 256)
-    counts = kernels.cube_configurations(mask)
-    layer = np.arange(counts.shape[0])
-    volume = float(counts.sum(axis=0) @ flux + (layer @ counts) @ upward)
-    return abs(volume), float(counts.sum(axis=0) @ area)
+    area = np.bincount(owner, np.linalg.norm(normals, axis=1), 256)
+    # A closed mesh has one volume, by its flux along any axis. The classic cubes leave holes, so that
+    # signed tetrahedra give the mean over the axes.
+    volumes = []
+    for axis in (0, 1, 2) if classic else (0,):
+        order = (axis, *(a for a in range(3) if a != axis))
+        turned = np.ascontiguousarray(mask.transpose(order))
+        counts = kernels.cube_configurations(turned)[:, _turned_codes(order)]
+        height = triangles[:, :, axis].mean(axis=1) * spacing_mm[axis]
+        flux = np.bincount(owner, normals[:, axis] * height, 256)
+        upward = np.bincount(owner, normals[:, axis] * spacing_mm[axis], 256)
+        volumes.append(counts.sum(axis=0) @ flux + (np.arange(len(counts)) @ counts) @ upward)
+    return abs(float(np.mean(volumes))), float(counts.sum(axis=0) @ area)
+
+
+def _turned_codes(order: tuple[int, ...]) -> Ints:
+    """Return for each cube configuration what it is called when the axes come in another order."""
+    code = np.arange(256)
+    turned = np.zeros(256, np.int64)
+    for corner in np.ndindex(2, 2, 2):
+        bit = code >> (4 * corner[0] + 2 * corner[1] + corner[2]) & 1
+        moved = [corner[axis] for axis in order]
+        turned |= bit << (4 * moved[0] + 2 * moved[1] + moved[2])
+    return turned
 
 
 def region_mesh(mask: Bytes, spacing_mm: Floats) -> Mesh:

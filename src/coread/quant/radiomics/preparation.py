@@ -32,11 +32,13 @@ class Axis:
         size: Voxels before.
         new_size: Voxels after.
         step: New spacing in old voxels; 1 keeps the axis.
+        first: Place of the first new voxel in old voxels.
     """
 
     size: int
     new_size: int
-    step: float
+    step: float = 1.0
+    first: float = 0.0
 
     @property
     def kept(self) -> bool:
@@ -45,8 +47,7 @@ class Axis:
 
     def positions(self, start: int, stop: int) -> Floats:
         """Return places of new voxels ``start`` to ``stop`` in old voxels."""
-        middle = (self.size - 1) / 2 - self.step * (self.new_size - 1) / 2
-        return np.asarray(middle + self.step * np.arange(start, stop, dtype=np.float64))
+        return np.asarray(self.first + self.step * np.arange(start, stop, dtype=np.float64))
 
     def covering(self, first: int, last: int) -> tuple[int, int]:
         """Return the new voxels (start, stop) that old voxels ``first`` to ``last`` can touch."""
@@ -63,15 +64,26 @@ def resampling_axes(
     shape: tuple[int, ...],
     spacing_mm: Floats,
     wanted_mm: tuple[float | None, float | None, float | None] | None,
+    *,
+    share_corner: bool = False,
 ) -> tuple[Axis, Axis, Axis]:
-    """Return how each axis is resampled to a wanted spacing (IBSI UMPJ)."""
+    """Return how each axis is resampled to a wanted spacing (IBSI UMPJ).
+
+    Grids share their centre (3WE3), or the corner of their first voxel, as PyRadiomics has it.
+    """
     axes = []
     for size, old, new in zip(shape, spacing_mm, wanted_mm or (None,) * 3, strict=True):
         if new is None or abs(new - old) <= 1e-6 * old:
-            axes.append(Axis(size, size, 1.0))
+            axes.append(Axis(size, size))
         else:
-            new_size = int(np.ceil(np.round(size * old / new, 6)))
-            axes.append(Axis(size, max(1, new_size), float(new / old)))
+            step = float(new / old)
+            if share_corner:
+                new_size = max(1, int(np.ceil(np.round(size / step - 0.5, 6))))
+                axes.append(Axis(size, new_size, step, (step - 1) / 2))
+            else:
+                new_size = max(1, int(np.ceil(np.round(size / step, 6))))
+                first = (size - 1) / 2 - step * (new_size - 1) / 2
+                axes.append(Axis(size, new_size, step, first))
     return axes[0], axes[1], axes[2]
 
 
@@ -102,6 +114,8 @@ def resample(
     axes: tuple[Axis, Axis, Axis],
     target: Box,
     interpolation: Literal["linear", "cubic"],
+    *,
+    edge: Literal["edge", "reflect"] = "edge",
 ) -> Floats:
     """Return a box of the resampled image in double precision.
 
@@ -110,6 +124,7 @@ def resample(
         axes: How each axis is resampled.
         target: The box on the new grid.
         interpolation: Trilinear, or tricubic spline with its prefilter.
+        edge: How the image goes on beyond its edge before the spline.
     """
     reach = 0 if interpolation == "linear" else _SPLINE_MARGIN
     crop = []
@@ -134,7 +149,7 @@ def resample(
         else:
             pad = [(0, 0)] * 3
             pad[n] = (_EDGE, _EDGE)
-            box = ndimage.spline_filter1d(np.pad(box, pad, mode="edge"), 3, n, mode="mirror")
+            box = ndimage.spline_filter1d(np.pad(box, pad, mode=edge), 3, n, mode="mirror")
             first, weights = _cubic(places + _EDGE)
         box = _along(box, n, first, weights)
     return np.ascontiguousarray(box)
@@ -200,10 +215,17 @@ class ImageSource:
     def __init__(self, values: NDArray[Any], spacing_mm: Floats, settings: Settings) -> None:
         if values.ndim != 3:
             raise InputError(f"an image has slices, rows and columns, got shape {values.shape}")
+        if settings.normalise is not None:
+            spread = float(np.std(values, dtype=np.float64, ddof=1))
+            centred = values - float(np.mean(values, dtype=np.float64))
+            values = centred * (settings.normalise / spread if spread > 0 else 0.0)
         self.values = values
         self.old_spacing_mm = np.asarray(spacing_mm, dtype=np.float64)
         self.settings = settings
-        self.axes = resampling_axes(values.shape, self.old_spacing_mm, settings.spacing_mm)
+        self.as_pyradiomics = settings.compatibility == "pyradiomics"
+        self.axes = resampling_axes(
+            values.shape, self.old_spacing_mm, settings.spacing_mm, share_corner=self.as_pyradiomics
+        )
         self.shape = tuple(axis.new_size for axis in self.axes)
         self.spacing_mm = np.array(
             [
@@ -234,7 +256,10 @@ class ImageSource:
             return np.rint(part) if rounded else part
         if rounded and not np.issubdtype(values.dtype, np.integer):
             values = _Rounded(values)  # type: ignore[assignment]
-        part = resample(values, self.axes, box, self.settings.interpolation)
+        edge: Literal["edge", "reflect"] = "reflect" if self.as_pyradiomics else "edge"
+        part = resample(values, self.axes, box, self.settings.interpolation, edge=edge)
+        if self.as_pyradiomics and np.issubdtype(self.values.dtype, np.integer):
+            return np.trunc(part)
         return np.rint(part) if rounded else part
 
     def region_mask(self, region: Region) -> tuple[Box, Bools] | None:

@@ -78,6 +78,7 @@ class Settings:
         interpolation: Of the image: trilinear or tricubic spline.
         mask_interpolation: Linear with partial volume threshold, or nearest neighbour.
         mask_threshold: Share of a voxel that must be region (linear interpolation).
+        normalise: Scale of a z-score over the whole image before anything else; None for none.
         round_intensities: Round to whole numbers on reading and after interpolation (HU).
         intensity_range: Re-segmentation range, both ends included; None leaves an end open.
         outlier_sigma: Drop voxels further than so many standard deviations from the mean.
@@ -90,6 +91,7 @@ class Settings:
         dependence_alpha: Coarseness of NGLDM.
         autocorrelation: Whether to compute Moran's I and Geary's C.
         filters: Image filters whose responses are measured besides the image itself.
+        energy_shift: Added to intensities in energy and root mean square (PyRadiomics only).
         unfiltered: Whether the image itself is measured.
         compatibility: ``ibsi``, or ``pyradiomics`` for values and names of PyRadiomics.
     """
@@ -99,6 +101,7 @@ class Settings:
     interpolation: Literal["linear", "cubic"] = "linear"
     mask_interpolation: Literal["linear", "nearest"] = "linear"
     mask_threshold: float = 0.5
+    normalise: float | None = None
     round_intensities: bool = False
     intensity_range: tuple[float | None, float | None] | None = None
     outlier_sigma: float | None = None
@@ -114,6 +117,7 @@ class Settings:
     dependence_alpha: int = 0
     autocorrelation: bool = True
     filters: tuple[Filter, ...] = ()
+    energy_shift: float = 0.0
     unfiltered: bool = True
     compatibility: Literal["ibsi", "pyradiomics"] = "ibsi"
 

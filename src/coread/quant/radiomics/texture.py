@@ -189,8 +189,11 @@ def _aggregate(
     }
 
 
-def pair_texture(box: LevelBox, wanted: frozenset[str]) -> Features:
-    """Return the 25 GLCM features (IBSI LFYI) for each aggregation wanted; distance 1."""
+def pair_texture(box: LevelBox, wanted: frozenset[str], *, maximal_correlation: bool = False) -> Features:
+    """Return the 25 GLCM features (IBSI LFYI) for each aggregation wanted; distance 1.
+
+    ``maximal_correlation`` adds ``cm_mcc``, which PyRadiomics has and IBSI has not.
+    """
     n = box.present.size
     levels = box.present.astype(np.float64)
 
@@ -202,9 +205,24 @@ def pair_texture(box: LevelBox, wanted: frozenset[str]) -> Features:
 
     def features(counts: NDArray[np.uint32], _: float) -> Floats:
         inner = counts[1:, 1:].astype(np.float64)
-        return formulas.pair_features(inner + inner.T, levels, box.histogram.size)
+        both = inner + inner.T
+        row = formulas.pair_features(both, levels, box.histogram.size)
+        return np.append(row, _maximal_correlation(both)) if maximal_correlation else row
 
-    return _aggregate(box, wanted, count=count, features=features, tags=PAIR_TAGS, cells=(n + 1) ** 2)
+    tags = (*PAIR_TAGS, "cm_mcc") if maximal_correlation else PAIR_TAGS
+
+    return _aggregate(box, wanted, count=count, features=features, tags=tags, cells=(n + 1) ** 2)
+
+
+def _maximal_correlation(counts: Floats) -> float:
+    """Return the maximal correlation coefficient of a symmetric matrix; 1 for one level."""
+    marginal = counts.sum(axis=0)
+    kept = marginal > 0
+    if np.count_nonzero(kept) < 2:
+        return 1.0 if kept.any() else np.nan
+    root = np.sqrt(marginal[kept])
+    values = np.linalg.eigvalsh(counts[np.ix_(kept, kept)] / np.outer(root, root))
+    return float(np.sort(np.abs(values))[-2])
 
 
 def run_texture(box: LevelBox, wanted: frozenset[str]) -> Features:
