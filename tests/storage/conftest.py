@@ -95,13 +95,44 @@ def new_database(postgresql: str) -> Callable[[], str]:
     return make
 
 
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite file with empty tables."""
+    folder = tmp_path_factory.mktemp("migrated")
+    Library.open(folder, durable=False).close()
+    return folder / "coread.db"
+
+
+@pytest.fixture(scope="session")
+def migrated_database(new_database: Callable[[], str], tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A PostgreSQL database with tables."""
+    url = new_database()
+    Library.open(tmp_path_factory.mktemp("migrated"), url=url).close()
+    return url
+
+
+def _empty(url: str) -> None:
+    import psycopg
+
+    with psycopg.connect(url) as connection:
+        connection.execute("SET session_replication_role = replica")  # without the triggers that forbid it
+        names = connection.execute(
+            "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
+        ).fetchall()
+        connection.execute(f"TRUNCATE {', '.join(name for (name,) in names)} RESTART IDENTITY CASCADE")
+        connection.execute("INSERT INTO audit_head VALUES (1, 0, %s)", ["0" * 64])
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest) -> str | None:
-    """None for the SQLite file in the library's folder, or the address of an empty PostgreSQL database."""
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str | None:
+    """None for an SQLite file in `tmp_path / "library"`, or the address of a PostgreSQL database."""
     if request.param == "sqlite":
+        (tmp_path / "library").mkdir()
+        shutil.copy(request.getfixturevalue("migrated_file"), tmp_path / "library")
         return None
-    make: Callable[[], str] = request.getfixturevalue("new_database")
-    return make()
+    url: str = request.getfixturevalue("migrated_database")
+    _empty(url)
+    return url
 
 
 @pytest.fixture

@@ -137,9 +137,7 @@ def test_scope_acquired_shows_nothing_of_objects(
             by_kind = [index.studies(modality=m, scope="acquired") for m in ("SR", "CT")]
             series = [index.series(f"1.{n}", scope="acquired") for n in range(4)]
             single = [index.study(f"1.{n}", scope="acquired") for n in range(4)]
-            instances = [
-                index.instances(f"1.{n}.{s}", scope="acquired") for n in range(4) for s in range(3)
-            ]
+            instances = [index.instances(f"1.{n}.{s}", scope="acquired") for n in range(4) for s in range(3)]
             counts = index.state_counts(scope="acquired")
             seen.append((pages, searched, by_kind, series, single, instances, counts))
             if name == "all":
@@ -201,9 +199,7 @@ def test_newest_first_goes_by_the_time_of_the_study(library: Library, header: He
     days = [3, 1, 2, None]
     for n, day in enumerate(days):
         time = None if day is None else datetime(2020, 1, day)
-        library.instances.add_many(
-            [arrival(header(study=f"1.{n}", patient_id=f"P{n}", study_time=time))]
-        )
+        library.instances.add_many([arrival(header(study=f"1.{n}", patient_id=f"P{n}", study_time=time))])
     order: list[str] = []
     cursor = None
     for _ in days:
@@ -241,9 +237,7 @@ def test_page_length_has_limits(library: Library, limit: int) -> None:
         ("gökçe roe", False),
     ],
 )
-def test_search_ignores_case_and_accents(
-    library: Library, header: Header, query: str, found: bool
-) -> None:
+def test_search_ignores_case_and_accents(library: Library, header: Header, query: str, found: bool) -> None:
     name = "Yıldız^Gökçe"
     library.instances.add_many([arrival(header(patient_name=name, study_description="İç CT"))])
     assert library.instances.studies(query=query).total == int(found)
