@@ -21,6 +21,7 @@ from coread.errors import CancelledError, DataError
 from coread.interop.dicom.elements import Limits
 from coread.interop.dicom.equality import difference
 from coread.interop.dicom.header import Instance, read_instance
+from coread.interop.dicom.pixels import damaged_frames
 from coread.interop.dicom.source import ArchiveLimits, SourceFile, find_files
 from coread.storage import Arrival, ConflictError, Library, Scope, content_digest
 
@@ -247,10 +248,15 @@ def _decide(library: Library, group: _Group, file: SourceFile, settings: IntakeS
     try:
         content = file.open()
         instance = read_instance(content, offline=settings.offline, limits=settings.limits)
+        header, marks = instance.header, instance.marks
+        damaged, why = damaged_frames(instance.dataset) if header.role == "image" else (0, None)
+        if why is not None and damaged >= header.frames:
+            raise why
     except DataError as error:
         reason = "; ".join(part for part in (error.came, error.todo) if part)
         return _Decision(FileEntry(path=file.path, role="refused", reason=reason))
-    header = instance.header
+    if damaged:
+        marks = (*marks, f"{damaged} of {header.frames} frames are damaged")
 
     def decision(role: FileRole, reason: str = "") -> _Decision:
         entry = FileEntry(
@@ -260,7 +266,7 @@ def _decide(library: Library, group: _Group, file: SourceFile, settings: IntakeS
             study=header.study,
             series=header.series,
             instance=header.instance,
-            marks=instance.marks,
+            marks=marks,
         )
         return _Decision(entry, None if role == "duplicate" else content, header)
 

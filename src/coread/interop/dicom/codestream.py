@@ -44,7 +44,7 @@ def read_codestream(frame: bytes) -> Codestream:
     Raises:
         DataError: It is none, or it is cut off: decoders fill what is missing without a word.
     """
-    if not frame.rstrip(b"\0").endswith(b"\xff\xd9"):
+    if not frame.rstrip(b"\0\xff").endswith(b"\xff\xd9"):  # writers pad with either
         raise DataError(
             "a compressed frame is cut off: its end marker is missing",
             "a complete picture",

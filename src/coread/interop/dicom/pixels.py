@@ -25,6 +25,7 @@ from coread.interop.dicom.attributes import integer, quiet, raw, text
 from coread.interop.dicom.codestream import Codestream, read_codestream
 from coread.interop.dicom.header import NATIVE, is_encapsulated, read_instance
 
+_COMPRESSED = "1.2.840.10008.1.2.4."
 _JPEG = ("50", "51", "57", "70")
 _JPEG_LS = ("80", "81")
 _JPEG_2000 = ("90", "91", "92", "93", "201", "202", "203")
@@ -185,6 +186,34 @@ def decode_frame(source: bytes | Dataset, frame: int = 0) -> NDArray[Any]:
         return np.asarray(_finish(dataset, form, *_decode(encoded, form))[0])
 
 
+def damaged_frames(dataset: Dataset) -> tuple[int, DataError | None]:
+    """Return how many compressed frames are damaged beyond use, and the first reason.
+
+    A quick look: heads, sizes and ends of the pictures are read, nothing but RLE is decoded. A supported
+    transfer syntax is asked for; of any other every frame counts as damaged.
+    """
+    with quiet():
+        try:
+            form = pixel_format(dataset)
+            if not is_encapsulated(form.transfer_syntax):
+                return 0, None
+            frames = list(_encapsulated(dataset, form))
+        except DataError as error:
+            return max(integer(dataset, "NumberOfFrames") or 1, 1), error
+        count, first = max(form.frames - len(frames), 0), None
+        if count:
+            first = _damaged(f"{len(frames)} of {form.frames} frames are there")
+        for frame in frames[: form.frames]:
+            try:
+                if form.transfer_syntax == _RLE:
+                    _decode_rle(frame, form)
+                else:
+                    _checked_head(frame, form)
+            except DataError as error:
+                count, first = count + 1, first or error
+        return count, first
+
+
 def frame_attributes(dataset: Dataset) -> dict[str, int | str]:
     """Return the image pixel attributes of what `decode_frame` gives, for whoever sends it on.
 
@@ -291,16 +320,8 @@ def _decode(frame: bytes, form: PixelFormat) -> tuple[NDArray[Any], bool]:
     said_ycbcr = form.photometric in ("YBR_FULL", "YBR_FULL_422")
     if form.transfer_syntax == _RLE:
         return _counted_bits(_decode_rle(frame, form), form), said_ycbcr
-    kind = form.transfer_syntax.removeprefix("1.2.840.10008.1.2.4.")
-    if kind not in _JPEG + _JPEG_LS + _JPEG_2000:
-        raise _unsupported(form.transfer_syntax)
-    head = read_codestream(frame)
-    if (head.rows, head.columns, head.components) != (form.rows, form.columns, form.samples):
-        raise DataError(
-            f"a frame of {head.rows} x {head.columns} x {head.components}",
-            f"{form.rows} x {form.columns} x {form.samples}, as the header says",
-            "ask the sender for the file again",
-        )
+    head = _checked_head(frame, form)
+    kind = form.transfer_syntax.removeprefix(_COMPRESSED)
     try:
         decoded: NDArray[Any]
         if kind in _JPEG:
@@ -317,6 +338,20 @@ def _decode(frame: bytes, form: PixelFormat) -> tuple[NDArray[Any], bool]:
     # Where the picture itself says which colour model it has, it knows better than the header.
     ycbcr = said_ycbcr if head.ycbcr is None else head.ycbcr
     return _signed_as_said(decoded, form, head), ycbcr
+
+
+def _checked_head(frame: bytes, form: PixelFormat) -> Codestream:
+    """Return the head of a compressed picture where it fits the header, so that no size is a surprise."""
+    if form.transfer_syntax.removeprefix(_COMPRESSED) not in _JPEG + _JPEG_LS + _JPEG_2000:
+        raise _unsupported(form.transfer_syntax)
+    head = read_codestream(frame)
+    if (head.rows, head.columns, head.components) != (form.rows, form.columns, form.samples):
+        raise DataError(
+            f"a frame of {head.rows} x {head.columns} x {head.components}",
+            f"{form.rows} x {form.columns} x {form.samples}, as the header says",
+            "ask the sender for the file again",
+        )
+    return head
 
 
 def _decode_rle(frame: bytes, form: PixelFormat) -> NDArray[Any]:
