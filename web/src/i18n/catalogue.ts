@@ -128,6 +128,7 @@ export const catalogue = {
   "reading.open_panel": ["Panel", "Panel"],
   "series.title": ["Series", "Seriler"],
   "series.this": ["This study", "Bu inceleme"],
+  "series.loading": ["Loading the series of this study…", "Bu incelemenin serileri yükleniyor…"],
   "series.none": ["No images to show.", "Gösterilecek görüntü yok."],
   "series.unnamed": ["Series {n}", "Seri {n}"],
   // views
@@ -138,10 +139,10 @@ export const catalogue = {
   "view.slice": ["Slice {n} / {total}", "Kesit {n} / {total}"],
   "view.frame": ["Frame {n} / {total}", "Kare {n} / {total}"],
   "view.window": ["W {w} L {l}", "P {w} S {l}"],
+  "view.window.named": ["W {w} L {l} · {name}", "P {w} S {l} · {name}"],
   "view.zoom": ["Zoom {n} %", "Yakınlık % {n}"],
   "view.series": ["Series {n}", "Seri {n}"],
   "view.time": ["{s} s", "{s} sn"],
-  "axis.acquired": ["As acquired", "Çekildiği gibi"],
   "axis.axial": ["Axial", "Aksiyel"],
   "axis.coronal": ["Coronal", "Koronal"],
   "axis.sagittal": ["Sagittal", "Sagital"],
@@ -194,6 +195,7 @@ export const catalogue = {
   "commit.late": ["Commit read of the new images", "Yeni görüntülerin okumasını sakla"],
   "commit.empty": ["You have noted nothing. If nothing is abnormal, say so with “Nothing abnormal”, or commit once more to store an empty read.", "Hiçbir şey yazmadınız. Anormal bulgu yoksa “Anormal bulgu yok” deyin ya da boş okuma için yeniden saklayın."],
   "reveal.what": ["Your read is stored. CoRead's result can be shown beside it now.", "Okumanız saklandı. CoRead'in sonucu şimdi yanında gösterilebilir."],
+  "reveal.waits": ["CoRead's result can't be shown yet: you are still reading another study of this patient alone. Commit that read first.", "CoRead'in sonucu henüz gösterilemez: bu hastanın başka bir incelemesini hâlâ tek başınıza okuyorsunuz. Önce o okumayı saklayın."],
   "reveal.do": ["Show CoRead's result", "CoRead'in sonucunu göster"],
   // compare
   "compare.findings": ["Findings {n}", "Bulgular {n}"],
@@ -201,6 +203,7 @@ export const catalogue = {
   "compare.model_only": ["Only CoRead", "Yalnız CoRead"],
   "compare.reader_only": ["Only you", "Yalnız siz"],
   "compare.agreed": ["Both", "İkisi de"],
+  "compare.notes": ["To know of the results", "Sonuçlar hakkında"],
   "compare.silence": ["Where CoRead says nothing", "CoRead'in bir şey demediği yerler"],
   "silence.no_opinion": ["{model}: no opinion. {text}", "{model}: görüş yok. {text}"],
   "silence.not_applicable": ["{model}: does not apply. {text}", "{model}: uygulanamaz. {text}"],
@@ -242,6 +245,8 @@ export const catalogue = {
   "map.opacity": ["opacity", "opaklık"],
   "map.from": ["from", "alt sınır"],
   "map.choose": ["Which map", "Hangi harita"],
+  "map.loading": ["The map is loading…", "Harita yükleniyor…"],
+  "map.failed": ["The map could not be loaded. {why}", "Harita yüklenemedi. {why}"],
   "map.none": ["No map for this study.", "Bu inceleme için harita yok."],
   "map.hidden": ["Marks and maps of CoRead are switched off.", "CoRead'in işaretleri ve haritaları kapalı."],
   // measures
@@ -359,6 +364,8 @@ export const catalogue = {
   "window.stroke": ["stroke", "inme"],
   "window.liver": ["liver", "karaciğer"],
   "window.abdomen": ["abdomen", "karın"],
+  "window.subdural": ["subdural", "subdural"],
+  "window.angiography": ["angiography", "anjiyografi"],
   "window.default": ["as stored", "kayıtlı"],
 } as const satisfies Record<string, readonly [string, string]>;
 

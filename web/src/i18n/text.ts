@@ -30,24 +30,42 @@ export function fixed(language: Language, value: number, digits: number): string
   return signs(new Intl.NumberFormat(language, options).format(value));
 }
 
+/** A probability with two decimals; nothing is written as certain that is not. */
+export function probabilityWords(language: Language, value: number): string {
+  if (value > 0.99 && value < 1) return `> ${fixed(language, 0.99, 2)}`;
+  if (value < 0.01 && value > 0) return `< ${fixed(language, 0.01, 2)}`;
+  return fixed(language, value, 2);
+}
+
 /** Some significant digits, for measured values. */
 export function significant(language: Language, value: number, digits = 3): string {
   const options = { maximumSignificantDigits: Math.max(digits, Math.ceil(Math.log10(Math.abs(value) + 1))), useGrouping: false };
   return signs(new Intl.NumberFormat(language, options).format(value));
 }
 
+// English as it is written in hospitals: day before month, 24 hours
+const LOCALES: Record<Language, string> = { en: "en-GB", tr: "tr" };
+
 export function clock(language: Language, iso: string | null | undefined): string {
-  return iso ? new Intl.DateTimeFormat(language, { timeStyle: "medium", hour12: false }).format(new Date(iso)) : "";
+  return iso ? new Intl.DateTimeFormat(LOCALES[language], { timeStyle: "medium", hour12: false }).format(new Date(iso)) : "";
 }
 
-export function day(language: Language, iso: string | null | undefined): string {
-  return iso ? new Intl.DateTimeFormat(language, { dateStyle: "medium" }).format(new Date(iso)) : "";
+const DAY = { day: "numeric", month: "short", year: "numeric" } as const;
+const MINUTE = { hour: "2-digit", minute: "2-digit", hour12: false } as const;
+
+/** The day of a study, by the clock of the place where it was made: DICOM gives no zone. */
+export function studyDay(language: Language, iso: string | null | undefined): string {
+  return iso ? new Intl.DateTimeFormat(LOCALES[language], { ...DAY, timeZone: "UTC" }).format(new Date(iso)) : "";
 }
 
+/** Day and time of a study, by the clock of the place where it was made. */
+export function studyTime(language: Language, iso: string | null | undefined): string {
+  return iso ? new Intl.DateTimeFormat(LOCALES[language], { ...DAY, ...MINUTE, timeZone: "UTC" }).format(new Date(iso)) : "";
+}
+
+/** Day and time of an event, by the reader's clock. */
 export function dayAndTime(language: Language, iso: string | null | undefined): string {
-  if (!iso) return "";
-  const format = { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", hour12: false } as const;
-  return new Intl.DateTimeFormat(language, format).format(new Date(iso));
+  return iso ? new Intl.DateTimeFormat(LOCALES[language], { ...DAY, ...MINUTE }).format(new Date(iso)) : "";
 }
 
 /** A waiting time in words of the worklist. */

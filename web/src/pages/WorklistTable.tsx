@@ -1,7 +1,7 @@
 import { useEffect, useRef } from "react";
 import type { WorklistItem } from "../api/types";
 import { go, href } from "../app/route";
-import { dayAndTime, duration, personName, useText } from "../i18n/text";
+import { studyTime, duration, personName, useText } from "../i18n/text";
 import { patientLine } from "./patient";
 
 interface Props {
@@ -44,7 +44,7 @@ function Row({ item, on, choose }: { item: WorklistItem; on: boolean; choose: ()
   useEffect(() => {
     if (on) row.current?.scrollIntoView({ block: "nearest" });
   }, [on]);
-  const when = [dayAndTime(language, item.time), t("worklist.images", { n: item.images })].filter(Boolean).join(" · ");
+  const when = [studyTime(language, item.time), t("worklist.images", { n: item.images })].filter(Boolean).join(" · ");
   return (
     <tr ref={row} className={on ? "on" : ""} aria-selected={on} onMouseDown={choose}
       onDoubleClick={() => go({ page: "study", uid: item.study })}>

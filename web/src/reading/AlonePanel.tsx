@@ -28,7 +28,7 @@ export function AlonePanel(props: Props) {
   const { t, concept } = useText();
   const { study, findings, vocabulary, selected, editing, writable } = props;
   const modalities = new Set(study.series.map((series) => series.modality));
-  const quick = vocabulary.filter((entry) => entry.quick_no && (entry.modalities.length === 0 || entry.modalities.some((m) => modalities.has(m))));
+  const quick = vocabulary.filter((entry) => entry.quick_no && !sameConcept(entry.concept, ABNORMALITY) && (entry.modalities.length === 0 || entry.modalities.some((m) => modalities.has(m))));
   const said = (one: Concept) => findings.some((finding) => finding.status === "absent" && sameConcept(finding.concept, one));
   return (
     <div className="list">

@@ -35,13 +35,13 @@ export function ComparePanel(props: Props) {
     const decision = reading.decisions[id] ?? null;
     const asked = decision !== null || reading.undecided.includes(id);
     const mine = reader ? findings[reader] : undefined;
-    const model = comparison.models.find((one) => one.name === finding.origin?.name);
+    const model = comparison.models.find((one) => one.name === finding.origin?.name && one.version === finding.origin?.version);
     return (
       <FindingCard key={id} finding={finding} voice={voice} on={on} where={props.where(finding)} choose={() => props.choose(id)}>
         {mine && <p className="muted"><span className="human-word">{t("compare.tag.you")}</span> {findingTitle(text, mine)}{mine.measurements[0] && `, ${mine.measurements[0].value.toFixed(1)} ${mine.measurements[0].unit}`}</p>}
         {finding.probability && <ProbabilityBar probability={finding.probability} />}
         <p className="muted">
-          <a href={href({ page: "models", name: finding.origin?.name ?? "" })}>
+          <a href={href({ page: "models", name: model?.card.split("/").at(-1) ?? "" })}>
             {t("compare.model", { name: finding.origin?.name ?? "", version: finding.origin?.version ?? "", level: finding.origin?.evidence_level ?? model?.evidence_level ?? t("app.unknown") })}
           </a>
         </p>
@@ -75,10 +75,15 @@ export function ComparePanel(props: Props) {
         ];
       }))}
       {group(t("compare.agreed"), comparison.agreed.map(({ reader, model }) => machine(model, reader, "agreed")))}
-      {(comparison.silence.length > 0 || comparison.notes.length > 0) && (
+      {comparison.silence.length > 0 && (
         <section className="silence">
           <h2><span>{t("compare.silence")}</span></h2>
           {comparison.silence.map((one) => <p key={`${one.model}/${one.code}`}>{t(`silence.${one.code}`, { model: one.model, text: one.text })}</p>)}
+        </section>
+      )}
+      {comparison.notes.length > 0 && (
+        <section className="silence">
+          <h2><span>{t("compare.notes")}</span></h2>
           {comparison.notes.map((note) => <p key={`${note.model}/${note.code}`}>{note.model}: {note.text}</p>)}
         </section>
       )}

@@ -1,6 +1,9 @@
+import { useQuery } from "@tanstack/react-query";
 import type { MapInfo } from "../api/types";
 import { KeyHint } from "../app/KeyHint";
+import { problemWords } from "../app/Problem";
 import { useText } from "../i18n/text";
+import { overlayData } from "../viewer/overlays";
 import type { ViewerAction, ViewerState } from "../viewer/state";
 
 interface Props {
@@ -12,7 +15,11 @@ interface Props {
 
 /** The map's switch, opacity and lower end, and the sentence on what it is. */
 export function MapControls({ maps, map, machine, dispatch }: Props) {
-  const { t, concept } = useText();
+  const text = useText();
+  const { t, concept } = text;
+  const data = useQuery({
+    queryKey: ["overlay", map?.data], queryFn: () => overlayData(map!.data).then(() => true), enabled: map !== null, staleTime: Infinity, retry: false,
+  });
   const change = (part: Partial<ViewerState["machine"]>) => dispatch({ do: "machine", change: part });
   return (
     <div className="map-controls">
@@ -37,7 +44,10 @@ export function MapControls({ maps, map, machine, dispatch }: Props) {
           {maps.map((one) => <option key={one.id} value={one.id}>{concept(one.meaning)} · {one.model}</option>)}
         </select>
       )}
-      <p className="small muted">{!machine.on ? t("map.hidden") : map ? map.says : t("map.none")}</p>
+      <p className="small muted" role="status">
+        {!machine.on ? t("map.hidden") : !map ? t("map.none") : data.isPending ? t("map.loading")
+          : data.error ? t("map.failed", { why: problemWords(text, data.error) }) : map.says}
+      </p>
     </div>
   );
 }

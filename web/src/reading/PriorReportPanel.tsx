@@ -1,5 +1,5 @@
 import type { Prior } from "../api/types";
-import { day, useText } from "../i18n/text";
+import { studyDay, useText } from "../i18n/text";
 
 /** What signed reports of earlier studies state. */
 export function PriorReportPanel({ priors }: { priors: readonly Prior[] }) {
@@ -10,7 +10,7 @@ export function PriorReportPanel({ priors }: { priors: readonly Prior[] }) {
       {reported.length === 0 && <p className="muted">{t("prior.none")}</p>}
       {reported.map((prior) => (
         <article key={prior.study} className="card">
-          <h3>{prior.description} <small>{day(language, prior.time)}</small></h3>
+          <h3>{prior.description} <small>{studyDay(language, prior.time)}</small></h3>
           {prior.report!.sections.filter((section) => section.sentences.length > 0).map((section) => (
             <section key={section.name}>
               <h4>{section.title}</h4>

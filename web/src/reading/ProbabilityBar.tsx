@@ -1,12 +1,12 @@
 import type { Probability } from "../api/types";
-import { fixed, useText } from "../i18n/text";
+import { probabilityWords, useText } from "../i18n/text";
 import { ofHundred } from "./findings";
 
 /** A probability in its context: value, interval, the threshold it acts above, and what it means for 100 marks. */
 export function ProbabilityBar({ probability }: { probability: Probability }) {
   const { t, language } = useText();
   const { value, low, high, threshold, calibrated } = probability;
-  const show = (x: number) => fixed(language, x, 2);
+  const show = (x: number) => probabilityWords(language, x);
   const at = (x: number) => `${(100 * x).toFixed(1)}%`;
   const many = ofHundred(probability);
   const interval = low !== null && high !== null && low !== undefined && high !== undefined;

@@ -3,7 +3,7 @@ import { Brand } from "../app/Brand";
 import { KeyHint } from "../app/KeyHint";
 import { Preferences } from "../app/Preferences";
 import { href } from "../app/route";
-import { dayAndTime, personName, useText } from "../i18n/text";
+import { studyTime, personName, useText } from "../i18n/text";
 import { patientLine } from "../pages/patient";
 import { Steps, type Step } from "./Steps";
 
@@ -21,7 +21,7 @@ interface Props {
 export function ReadingHeader({ study, step, signed, decided, total, drawer, openDrawer }: Props) {
   const text = useText();
   const { t, language } = text;
-  const line = [patientLine(text, study.patient), study.description, dayAndTime(language, study.time)].filter(Boolean).join(" · ");
+  const line = [patientLine(text, study.patient), study.description, studyTime(language, study.time)].filter(Boolean).join(" · ");
   return (
     <header className="top">
       <Brand />

@@ -5,12 +5,13 @@ import type { Concept, DecisionRequest, Finding, Part, Reading, Series, Study } 
 import { actionOf, AFTER_REVEAL, isTyping, type Action } from "../app/keys";
 import { HelpDialog } from "../app/HelpDialog";
 import { go } from "../app/route";
-import { fixed, personName, useText } from "../i18n/text";
+import { personName, probabilityWords, useText } from "../i18n/text";
 import { patientLine } from "../pages/patient";
 import { ColourBar } from "../viewer/ColourBar";
 import { acquiredStack, nearestPlane } from "../viewer/geometry";
 import { PictureView } from "../viewer/PictureView";
 import { pixelsOf } from "../viewer/pixels";
+import { presetsOf } from "../viewer/presets";
 import { regionTarget } from "../viewer/regions";
 import { startViewer, viewer, VIEWS_OF, type Measure } from "../viewer/state";
 import type { Mode } from "./DecisionBox";
@@ -118,7 +119,7 @@ export function ReadingPage({ study, reading, setReading, refetchStudy }: Props)
   const tagOf = useCallback((mark: Mark): string => {
     const voice = mark.voice === "human" ? t("compare.tag.you") : mark.voice === "agreed" ? t("compare.tag.both") : t("compare.tag");
     const p = mark.finding.probability;
-    return [voice, p ? fixed(language, p.value, 2) : findingTitle(text, mark.finding)].join(" · ");
+    return [voice, p ? probabilityWords(language, p.value) : findingTitle(text, mark.finding)].join(" · ");
   }, [t, text, language]);
 
   const add = useCallback((concept: Concept, status: Finding["status"], comment = "") => {
@@ -154,9 +155,12 @@ export function ReadingPage({ study, reading, setReading, refetchStudy }: Props)
   }, [setReading, uid]);
 
   const reveal = useCallback(async () => {
-    await api.reveal(uid);
+    await api.reveal(uid).catch((problem: unknown) => {
+      // the own read is stored: what still hides the result is an open first read of the same patient
+      throw problem instanceof ApiError && problem.status === 403 ? new Error(t("reveal.waits")) : problem;
+    });
     setReading(await api.reading(uid));
-  }, [uid, setReading]);
+  }, [uid, setReading, t]);
 
   const commit = useCallback(() => attempt(async () => {
     if (draft.findings.length === 0 && !warned) return setWarned(true);
@@ -196,7 +200,7 @@ export function ReadingPage({ study, reading, setReading, refetchStudy }: Props)
   const run = (action: Action): void => {
     const views = VIEWS_OF[state.layout];
     const preset = (n: number) => {
-      const window = active.stack?.part.presets[n - 1];
+      const window = active.stack && presetsOf(active.stack.part)[n - 1];
       if (window) dispatch({ do: "grey", grey: { center: window.center, width: window.width } });
     };
     const series = (by: 1 | -1) => {

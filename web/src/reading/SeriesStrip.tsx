@@ -1,5 +1,5 @@
 import type { Part, Series, Study } from "../api/types";
-import { day, useText } from "../i18n/text";
+import { studyDay, useText } from "../i18n/text";
 
 interface Props {
   readonly study: Study;
@@ -18,7 +18,7 @@ export function SeriesStrip({ study, shown, active, show }: Props) {
       {study.series.map((series) => <Thumbs key={series.uid} {...{ series, shown, active, show }} />)}
       {study.priors.map((prior) => (
         <section key={prior.study}>
-          <h2>{day(language, prior.time) || prior.description}</h2>
+          <h2>{studyDay(language, prior.time) || prior.description}</h2>
           {prior.series.map((series) => <Thumbs key={series.uid} {...{ series, shown, active, show }} />)}
         </section>
       ))}
@@ -29,6 +29,15 @@ export function SeriesStrip({ study, shown, active, show }: Props) {
 function Thumbs({ series, shown, active, show }: { series: Series } & Omit<Props, "study">) {
   const { t } = useText();
   const name = series.description || t("series.unnamed", { n: series.number ?? "" });
+  // a series of a prior is here before its parts are
+  if (series.parts.length === 0) {
+    return (
+      <div className="thumb waiting" title={t("series.loading")}>
+        {series.thumbnail && <img src={series.thumbnail} alt="" loading="lazy" />}
+        <span>{name}</span>
+      </div>
+    );
+  }
   return series.parts.map((part, n) => (
     <button key={part.key} className={`thumb${shown.has(part.key) ? " shown" : ""}`} aria-pressed={part.key === active} onClick={() => show(part)}>
       {series.thumbnail && <img src={series.thumbnail} alt="" loading="lazy" />}

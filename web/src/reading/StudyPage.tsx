@@ -1,5 +1,5 @@
-import { useQuery } from "@tanstack/react-query";
-import { useEffect, useRef, useState } from "react";
+import { useQueries, useQuery } from "@tanstack/react-query";
+import { useEffect, useMemo, useRef, useState } from "react";
 import { api } from "../api/client";
 import type { Reading } from "../api/types";
 import { Brand } from "../app/Brand";
@@ -35,6 +35,18 @@ export function StudyPage({ uid }: { uid: string }) {
     forgetPainted();
   }, []);
 
+  // the parts of earlier studies are asked for when this one is there
+  const priors = useQueries({
+    queries: (study.data && reading ? study.data.priors : []).map((prior) => ({
+      queryKey: ["study", prior.study], queryFn: () => api.study(prior.study), staleTime: Infinity,
+    })),
+    combine: (results) => results.flatMap(({ data }) => data ?? []),
+  });
+  const withPriors = useMemo(() => study.data && {
+    ...study.data,
+    priors: study.data.priors.map((prior) => ({ ...prior, series: priors.find((one) => one.study === prior.study)?.series ?? prior.series })),
+  }, [study.data, priors]);
+
   const failed = study.error ?? error;
   if (failed) {
     return (
@@ -44,6 +56,6 @@ export function StudyPage({ uid }: { uid: string }) {
       </main>
     );
   }
-  if (!study.data) return <main className="lonely"><Brand /><p role="status">{t("app.loading")}</p></main>;
-  return <ReadingPage study={study.data} reading={reading} setReading={setReading} refetchStudy={() => void study.refetch()} />;
+  if (!withPriors) return <main className="lonely"><Brand /><p role="status">{t("app.loading")}</p></main>;
+  return <ReadingPage study={withPriors} reading={reading} setReading={setReading} refetchStudy={() => void study.refetch()} />;
 }

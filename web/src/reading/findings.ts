@@ -72,7 +72,8 @@ export function findingTitle({ t, concept }: Text, finding: Finding): string {
   if (finding.status === "absent") {
     return sameConcept(finding.concept, ABNORMALITY) ? t("findings.nothing") : t("findings.no", { what: what.toLocaleLowerCase() });
   }
-  return [what, finding.laterality && concept(finding.laterality), finding.place && concept(finding.place)].filter(Boolean).join(", ");
+  const where = [finding.place, finding.laterality].flatMap((code) => (code ? concept(code).toLocaleLowerCase() : []));
+  return [what, ...where].join(", ");
 }
 
 /** The models' findings in the order of the list: contradicted, only CoRead, agreed. */

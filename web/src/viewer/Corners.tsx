@@ -1,7 +1,9 @@
-import { number, fixed, useText } from "../i18n/text";
+import type { Key } from "../i18n/catalogue";
+import { isKey, number, fixed, useText } from "../i18n/text";
 import type { View } from "./engine";
-import { planeNormal, planePoint, unit, type Plane, type Stack } from "./geometry";
+import { planeNormal, planePoint, stackAxis, unit, type Plane, type Stack } from "./geometry";
 import { directionLetters, opposite } from "./orientation";
+import { presetName } from "./presets";
 import type { Grey } from "./state";
 
 interface Props {
@@ -30,6 +32,9 @@ export function Corners({ stack, n, plane, grey, view, visible, large, patient, 
   const position = frame ? `${LETTER_AXES[axis]} ${fixed(language, centre[axis]!, 1)} mm` : "";
   const step = stack.step === null ? "" : `${number(language, stack.step)} mm`;
   const key = stack.part.kind === "volume" || stack.axis !== "acquired" ? "view.slice" : "view.frame";
+  const named = stackAxis(stack);
+  const name = grey && presetName(stack.part, grey);
+  const preset = name && isKey(`window.${name}`) ? t(`window.${name}` as Key) : name;
   const seconds = stack.part.times_s?.[n];
   return (
     <>
@@ -46,7 +51,7 @@ export function Corners({ stack, n, plane, grey, view, visible, large, patient, 
         <>
           {large && <div className="corner tl">{patient.map((line) => <p key={line}>{line}</p>)}</div>}
           <div className={large ? "corner tr" : "corner tl"}>
-            <p>{t(`axis.${stack.axis}`)}</p>
+            {named && <p>{t(`axis.${named}`)}</p>}
             {large && series.map((line) => <p key={line}>{line}</p>)}
           </div>
           <div className="corner bl">
@@ -58,7 +63,9 @@ export function Corners({ stack, n, plane, grey, view, visible, large, patient, 
           {large && (
             <div className="corner br">
               {grey && stack.part.channels === 1 && (
-                <p>{t("view.window", { w: number(language, grey.width, grey.width < 20 ? 2 : 0), l: number(language, grey.center, grey.width < 20 ? 2 : 0) })}</p>
+                <p>{t(preset ? "view.window.named" : "view.window", {
+                  w: number(language, grey.width, grey.width < 20 ? 2 : 0), l: number(language, grey.center, grey.width < 20 ? 2 : 0), name: preset ?? "",
+                })}</p>
               )}
               <p>{t("view.zoom", { n: Math.round(view.magnification * 100) })}</p>
             </div>

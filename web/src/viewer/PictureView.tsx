@@ -6,7 +6,7 @@ import type { Mark, Outline } from "../reading/marks";
 import { Corners } from "./Corners";
 import { View, pictureValues } from "./engine";
 import type { Point2, Vec3 } from "./geometry";
-import { planeIndex } from "./geometry";
+import { planeIndex, stackAxis } from "./geometry";
 import { ellipseStatistics } from "./measure";
 import { paintOverlay, type MachineLayer } from "./paint";
 import { pixelsOf } from "./pixels";
@@ -167,7 +167,8 @@ export function PictureView({ index, state, marks, outlines, map, parts, selecte
     dispatch({ do: "scroll", by: Math.sign(event.deltaY), view: index });
   }
 
-  const label = stack ? [t(`axis.${stack.axis}`), ...corner.series(stack.part)].join(", ") : t("view.empty");
+  const named = stack && stackAxis(stack);
+  const label = stack ? [named ? t(`axis.${named}`) : "", ...corner.series(stack.part)].filter(Boolean).join(", ") : t("view.empty");
   return (
     <section className={`vp v${index}${index === state.active ? " on" : ""}`} tabIndex={0} data-view={index}
       data-slice={stack ? n + 1 : undefined} data-drawn={drawn} aria-label={t("view.label", { n: index + 1, what: label })}

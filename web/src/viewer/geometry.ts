@@ -176,6 +176,10 @@ export function acquiredAxis(part: Part): Exclude<Axis, "acquired"> {
   return n[2] >= n[0] && n[2] >= n[1] ? "axial" : n[1] >= n[0] ? "coronal" : "sagittal";
 }
 
+/** The patient plane of a stack, for its name; null without a patient frame. */
+export const stackAxis = ({ axis, part }: Stack): Exclude<Axis, "acquired"> | null =>
+  axis !== "acquired" ? axis : part.affine ? acquiredAxis(part) : null;
+
 /** Planes along a patient axis through a volume: square pixels of its smallest spacing, covering all of it. */
 export function cutStack(part: Part, axis: Exclude<Axis, "acquired">): Stack {
   const a = affineOf(part.affine!);

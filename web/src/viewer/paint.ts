@@ -56,6 +56,7 @@ function dataOf(address: string, what: Painted): Uint8Array | null {
         ready.set(address, data);
         what.redraw();
       })
+      .catch(() => undefined) // the panel says why
       .finally(() => what.layer.waiting!.delete(address));
   }
   return null;
@@ -136,9 +137,13 @@ function paintMark(
   const shape = regionOnPicture(mark.finding, what.stack, what.n, plane);
   if (!shape || mark.finding.status === "absent") return;
   const on = mark.finding.id === what.selected;
+  if (mark.finding.region?.type === "mask" && what.outlines.some(({ segment }) => segment.finding === mark.finding.id)) {
+    // its outline is drawn from its pixels; here it only gets its words
+    if (on) drawTag(context, what.tagOf(mark), toCanvas(shape.points[0]!), mark.voice, size);
+    return;
+  }
   const points = shape.points.map(toCanvas);
   if (shape.shape === "point") {
-    // a region with pixels has its outline; its circle stands away from it
     const edge = toCanvas(add3(shape.points[0]!, plane, shape.radius));
     const radius = Math.max(11, Math.hypot(edge[0] - points[0]![0], edge[1] - points[0]![1]) * 1.25);
     pointPath(context, points[0]!, radius);
