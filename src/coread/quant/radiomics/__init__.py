@@ -4,6 +4,7 @@
 of common modalities and of PyRadiomics.
 """
 
+from coread.quant.radiomics.analyzer import Radiomics
 from coread.quant.radiomics.extraction import extract, extract_arrays
 from coread.quant.radiomics.settings import PRESETS, Discretisation, Settings, preset
 from coread.quant.radiomics.table import Feature, FeatureTable, catalogue
@@ -13,6 +14,7 @@ __all__ = [
     "Discretisation",
     "Feature",
     "FeatureTable",
+    "Radiomics",
     "Settings",
     "catalogue",
     "extract",
