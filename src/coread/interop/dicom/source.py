@@ -167,7 +167,7 @@ def _inflated(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
     """Return a member; no more is ever inflated than the size that the directory names."""
     try:
         with archive.open(member) as stream:
-            return stream.read()
+            return stream.read(max(member.file_size, 1))  # without a size it would inflate all at once
     except (zipfile.BadZipFile, OSError, EOFError, ValueError, NotImplementedError, RuntimeError, zlib.error):
         raise DataError(
             "a damaged member of an archive", "a member that can be read", "make the archive again"
