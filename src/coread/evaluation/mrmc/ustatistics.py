@@ -228,7 +228,7 @@ def _apart(sums: Floats) -> Floats:
     q1, q2, q3, q4, t1, t2, t3, t4 = sums
     same = np.array([q1, q2 - q1, q3 - q1, q4 - q2 - q3 + q1])
     both = np.array([t1, t2 - t1, t3 - t1, t4 - t2 - t3 + t1])
-    return np.r_[same, both - same]
+    return np.asarray(np.r_[same, both - same], dtype=np.float64)
 
 
 def _ratio(a: Floats, b: Floats) -> Floats:
