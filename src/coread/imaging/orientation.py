@@ -47,8 +47,7 @@ class Orientation:
             free.remove(stored)
         axes = (chosen[2], chosen[1], chosen[0])
         flipped = tuple(
-            bool(directions[patient, stored] < 0.0)
-            for patient, stored in zip((2, 1, 0), axes, strict=True)
+            bool(directions[patient, stored] < 0.0) for patient, stored in zip((2, 1, 0), axes, strict=True)
         )
         return cls(axes, (flipped[0], flipped[1], flipped[2]))
 

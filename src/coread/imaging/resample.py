@@ -8,9 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def block_mean(
-    values: NDArray[Any], factors: tuple[int, int, int]
-) -> NDArray[np.float32]:
+def block_mean(values: NDArray[Any], factors: tuple[int, int, int]) -> NDArray[np.float32]:
     """Return the means over blocks of voxels.
 
     Args:
@@ -34,9 +32,7 @@ def block_mean(
     return out / np.float32(np.prod(factors))
 
 
-def enlarge(
-    values: NDArray[Any], factors: tuple[int, int, int], shape: tuple[int, int, int]
-) -> NDArray[Any]:
+def enlarge(values: NDArray[Any], factors: tuple[int, int, int], shape: tuple[int, int, int]) -> NDArray[Any]:
     """Return each voxel repeated, cut to a shape: the inverse of `block_mean` for a region.
 
     Examples:

@@ -1,4 +1,4 @@
-"""Lungs and airways of a chest CT, their volumes and densities, and emphysema by density."""
+"""Volumes and densities of the lungs on a chest CT, and emphysema by density."""
 
 from __future__ import annotations
 
@@ -28,32 +28,19 @@ from coread.core import (
     Result,
     Volume,
 )
-from coread.core import vocabulary as v
+from coread.core import vocabulary as words
 from coread.errors import InputError, NotApplicableError
-from coread.imaging.label import (
-    bounding_box,
-    close,
-    components,
-    connected_to,
-    dilate,
-    erode,
-    fill_holes,
-)
-from coread.imaging.orientation import Orientation
-from coread.imaging.resample import block_mean, enlarge
+from coread.imaging.label import erode
+from coread.quant.lung_segmentation import AIRWAYS, LEFT, RIGHT, segment_lungs
 
 Bools = NDArray[np.bool_]
-Spacing = tuple[float, float, float]
 
-RIGHT, LEFT, AIRWAYS = 1, 2, 3
-VERSION = "1.0.0"
-EDGE_HU = -450.0  # half way between inflated lung and soft tissue
-COARSE_MM = 1.4
-
-# repeatability within a subject, as 95 % limits of a change (QIBA profile lung densitometry)
-LAA_CHANGE_95 = 3.7
+NAME, VERSION = "Lungs on CT", "1.0.0"
+LAA_CHANGE_95 = 3.7  # percent points; 95 % limit of a change between two scans of one subject
 PERC15_CHANGE_95_HU = 18.0
-EMPHYSEMA_LAA = 5.0
+EMPHYSEMA_LAA = 5.0  # percent; Amaza et al. 2021
+NOISE_LIMIT_HU = 45.0  # from here on noise alone puts 2 % and more of normal lung below -950 HU
+_REPEATABILITY = "95 % repeatability of one subject, QIBA profile lung densitometry"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +80,7 @@ def lung_density(values_hu: NDArray[Any], region: Bools) -> LungDensity:
     if not inside.size:
         raise InputError("the lung region is empty; nothing has a density there")
     return LungDensity(
-        laa_950=100.0 * np.count_nonzero(inside < -950.0) / inside.size,
+        laa_950=float(100.0 * np.count_nonzero(inside < -950.0) / inside.size),
         perc15_hu=float(np.percentile(inside, 15.0)),
         mean_hu=float(inside.mean(dtype=np.float64)),
     )
@@ -119,225 +106,200 @@ def emphysema_probability(laa_950: float, *, threshold: float = EMPHYSEMA_LAA) -
     return float(ndtr((laa_950 - threshold) / deviation))
 
 
-def segment_lungs(volume: Volume) -> NDArray[np.uint8]:
-    """Return the right lung (1), the left lung (2) and the airways (3) of a chest CT.
+class LungCt:
+    """Measures lungs and airways on a chest CT and says whether their density shows emphysema."""
 
-    Air inside the body is found by density, the windpipe by its shape in the upper slices; the airways
-    grow from it at rising density until they leak; the rest is parted into two lungs, whose vessels
-    and small solid nodules are closed. Works on half the resolution in the plane and is brought to the
-    full one at the edges.
+    def analyze(self, inputs: Inputs) -> Result:
+        """Return volumes, densities, the emphysema finding, its map and the label map.
 
-    Args:
-        volume: HU on any grid, also oblique, turned over or anisotropic.
+        Of several volumes the one with the most slices that shows two whole lungs is measured.
 
-    Returns:
-        uint8 of the volume's shape, 0 elsewhere.
-
-    Raises:
-        NotApplicableError: It isn't a chest CT in HU that shows two lungs.
-
-    References:
-        Hu S, Hoffman EA, Reinhardt JM. IEEE Trans Med Imaging 2001;20:490-498 (threshold, separation,
-        smoothing); Mori K et al. ICPR 1996 (airways by growing until explosion).
-    """
-    if volume.unit != "HU" or volume.acquisition.modality != "CT":
-        raise NotApplicableError(
-            f"lungs are measured on CT in HU; this is {volume.acquisition.modality} in {volume.unit}"
-        )
-    if volume.values.ndim != 3:
-        raise NotApplicableError("lungs are measured on one channel; this volume has colours")
-    orientation = Orientation.of(volume.geometry)
-    spacing = orientation.spacing_mm(volume.geometry)
-    full = orientation.turn(volume.values)
-    height = full.shape[0] * spacing[0]
-    if height < 120.0 or min(full.shape) < 12:
-        raise NotApplicableError(
-            f"the volume is {height:.0f} mm high in {full.shape[0]} slices; "
-            "two whole lungs need 120 mm and 12 slices"
-        )
-    k, j, i = (max(1, round(COARSE_MM / s)) for s in spacing)
-    factors = (k, j, i)
-    coarse = block_mean(full, factors)
-    step = (spacing[0] * k, spacing[1] * j, spacing[2] * i)
-    labels = _segment(coarse, step)
-    return np.ascontiguousarray(orientation.back(_refine(full, labels, factors)))
-
-
-def _segment(hu: NDArray[np.float32], spacing: Spacing) -> NDArray[np.uint8]:
-    """Return the labels on the coarse grid, slices up, rows back, columns left."""
-    voxel_ml = float(np.prod(spacing)) / 1000.0
-    air = hu < EDGE_HU
-    inside = air & ~_outside(air, hu)
-    regions, sizes = components(inside)
-    large = np.flatnonzero(sizes * voxel_ml >= 150.0)
-    large = large[large > 0]
-    lungs = np.zeros(hu.shape, dtype=np.bool_)
-    for label in large:
-        if -970.0 < float(np.median(hu[regions == label])) < -500.0:  # gas in the bowel is lower
-            lungs |= regions == label
-    if not lungs.any():
-        raise NotApplicableError("no lungs: no large air-filled region of lung density in a body")
-    trachea = _trachea(inside, hu, spacing)
-    airways = np.zeros_like(lungs)
-    if trachea is not None:
-        airways = _grow_airways(hu, inside, trachea, voxel_ml)
-    walls = dilate(airways, 1.01 * max(spacing[1:]), spacing)
-    right, left = _two_lungs(lungs & ~walls, spacing)
-    total = (np.count_nonzero(right) + np.count_nonzero(left)) * voxel_ml
-    smaller = min(np.count_nonzero(right), np.count_nonzero(left)) * voxel_ml
-    if total < 600.0 or smaller < 100.0:
-        raise NotApplicableError(
-            f"no two lungs: {total:.0f} mL of air in all, {smaller:.0f} mL in the smaller part"
-        )
-    labels = np.zeros(hu.shape, dtype=np.uint8)
-    for side, region in ((LEFT, left), (RIGHT, right)):
-        closed = fill_holes(close(region, 7.0, spacing))
-        labels[closed & (labels == 0) & ~walls] = side
-    labels[airways] = AIRWAYS
-    return labels
-
-
-def _outside(air: Bools, hu: NDArray[np.float32]) -> Bools:
-    """Return the air around the body: what reaches the rim of the slices, also through the table."""
-    rim = np.zeros_like(air)
-    rim[:, [0, -1], :] = True
-    rim[:, :, [0, -1]] = True
-    seed = air & rim
-    if not seed.any():
-        return seed
-    around = connected_to(air, seed)
-    if not (around & (hu > -950.0)).sum() <= 0.5 * around.sum():
-        raise NotApplicableError("the lungs reach the edge of the field of view")
-    return around
-
-
-def _trachea(inside: Bools, hu: NDArray[np.float32], spacing: Spacing) -> Bools | None:
-    """Return the windpipe: the longest chain of round air holes near the middle, from the top down."""
-    slices = hu.shape[0]
-    pixel = spacing[1] * spacing[2]
-    columns = np.flatnonzero(inside.any(axis=(0, 1)))
-    middle = 0.5 * (columns[0] + columns[-1])
-    reach = 0.2 * (columns[-1] - columns[0])
-    open_chains: list[tuple[Bools, list[tuple[int, Bools]]]] = []
-    best: list[tuple[int, Bools]] = []
-    for k in range(slices - 1, slices // 3, -1):
-        names, count = ndimage.label(inside[k] & (hu[k] < -700.0))
-        following: list[tuple[Bools, list[tuple[int, Bools]]]] = []
-        sizes = np.bincount(names.ravel())
-        boxes = ndimage.find_objects(names)
-        for n in range(1, count + 1):
-            area = sizes[n] * pixel
-            if not 50.0 <= area <= 800.0:
+        Raises:
+            NotApplicableError: No volume is a CT of the whole chest.
+        """
+        reasons = []
+        ordered = sorted(inputs.volumes.items(), key=lambda item: (-len(item[1].values), item[0]))
+        for _, volume in ordered:
+            try:
+                labels = segment_lungs(volume)
+            except NotApplicableError as error:
+                reasons.append(str(error))
                 continue
-            rows, cols = boxes[n - 1]
-            tall = (rows.stop - rows.start) * spacing[1]
-            wide = (cols.stop - cols.start) * spacing[2]
-            centre = 0.5 * (cols.start + cols.stop - 1)
-            if abs(centre - middle) > reach or max(tall, wide) > 2.2 * min(tall, wide):
-                continue
-            if area < 0.5 * tall * wide:  # a disc fills 0.79 of its box
-                continue
-            hole = names == n
-            before = [chain for last, chain in open_chains if (last & hole).any()]
-            chain = max(before, key=len, default=[]) + [(k, hole)]
-            following.append((hole, chain))
-            if len(chain) > len(best):
-                best = chain
-        open_chains = following
-    if len(best) * spacing[0] < 15.0:
-        return None
-    trachea = np.zeros_like(inside)
-    for k, hole in best:
-        trachea[k] = hole
-    return trachea
+            return _result(volume, labels)
+        raise NotApplicableError("; ".join(reasons) or "no volume", "a chest CT in HU")
 
 
-def _grow_airways(
-    hu: NDArray[np.float32], inside: Bools, trachea: Bools, voxel_ml: float
-) -> Bools:
-    """Return the air joined to the windpipe, at the highest density that does not leak into the lungs.
-
-    A leak shows as a sudden growth (60 mL, or half, from one step of 15 HU to the next).
-    """
-    lumen = float(np.percentile(hu[trachea], 60.0))
-    kept = trachea
-    before = np.count_nonzero(trachea) * voxel_ml
-    for limit in np.arange(lumen + 5.0, -750.0, 15.0):
-        grown = connected_to(inside & (hu < limit), trachea)
-        size = np.count_nonzero(grown) * voxel_ml
-        if size > 180.0 or size > max(1.5 * before, before + 12.0, 45.0):
-            break
-        kept, before = grown | trachea, max(size, before)
-    return kept
-
-
-def _two_lungs(lungs: Bools, spacing: Spacing) -> tuple[Bools, Bools]:
-    """Return the right and the left lung: two regions, parted by erosion where they touch."""
-    box = bounding_box(lungs, margin=1)
-    part = lungs[box]
-    middle = _midline(part)
-    for radius in (0.0, 1.5, 3.0, 5.0, 8.0):
-        core = part if radius == 0.0 else erode(part, radius, spacing)
-        names, sizes = components(core)
-        sides: tuple[list[int], list[int]] = ([], [])
-        large = [n for n in range(1, len(sizes)) if sizes[n] >= 0.04 * max(sizes[1:])]
-        across = False
-        for n in large:
-            columns = np.flatnonzero((names == n).any(axis=(0, 1)))
-            weight = (names == n).sum(axis=(0, 1))
-            over = weight[: int(middle)].sum() / weight.sum()
-            across |= 0.2 < over < 0.8 and len(columns) > 0
-            sides[0 if over >= 0.5 else 1].append(n)
-        if not across and sides[0] and sides[1]:
-            markers = np.zeros(part.shape, dtype=np.int8)
-            markers[np.isin(names, sides[0])] = 1
-            markers[np.isin(names, sides[1])] = 2
-            if radius > 0.0:
-                markers = _nearest(markers, part, spacing)
-            right, left = np.zeros_like(lungs), np.zeros_like(lungs)
-            right[box], left[box] = markers == 1, markers == 2
-            return right, left
-    raise NotApplicableError("no two lungs: one air-filled region lies across the middle")
-
-
-def _midline(part: Bools) -> float:
-    """Return the column between the lungs: least air within the middle half."""
-    weight = ndimage.gaussian_filter1d(part.sum(axis=(0, 1)).astype(float), 3.0)
-    n = len(weight)
-    low = n // 4
-    return float(low + np.argmin(weight[low : n - low]))
-
-
-def _nearest(markers: NDArray[np.int8], part: Bools, spacing: Spacing) -> NDArray[np.int8]:
-    """Return the region with each voxel given to the nearest marker."""
-    index = ndimage.distance_transform_edt(
-        markers == 0, sampling=spacing, return_distances=False, return_indices=True
+def _result(volume: Volume, labels: NDArray[np.uint8]) -> Result:
+    values = volume.values
+    lungs = (labels == RIGHT) | (labels == LEFT)
+    density = lung_density(values, lungs)
+    noise = _noise(volume, labels == AIRWAYS)
+    notes = _notes(volume, labels, noise)
+    low = lungs & (values < -950.0)
+    shown = np.where(lungs, np.float32(0.0), np.float32(np.nan))
+    shown[low] = 1.0
+    own = (
+        _measurement(words.LAA_950, density.laa_950, "%", words.LUNG, volume, LAA_CHANGE_95),
+        _measurement(words.PERC_15, density.perc15_hu, "[hnsf'U]", words.LUNG, volume, PERC15_CHANGE_95_HU),
     )
-    given: NDArray[np.int8] = markers[tuple(index)]
-    given[~part] = 0
-    return given
+    meaning = {RIGHT: words.RIGHT_LUNG, LEFT: words.LEFT_LUNG, AIRWAYS: words.AIRWAYS}
+    present = [n for n in meaning if (labels == n).any()]
+    return Result(
+        findings=(_emphysema(volume, lungs, labels == RIGHT, density, own, noise),),
+        measurements=(*own, *_measurements(volume, labels, lungs, density)),
+        maps=(
+            Map(
+                shown,
+                volume.geometry,
+                words.LOW_ATTENUATION,
+                "1",
+                0.0,
+                1.0,
+                "1 where a voxel of the lungs is strictly below -950 HU, 0 elsewhere in the lungs; "
+                "single voxels may be noise.",
+                volume.frame_of_reference,
+                volume.source_instances,
+            ),
+        ),
+        labels=(
+            LabelMap(
+                labels.astype(np.uint16),
+                volume.geometry,
+                {n: meaning[n] for n in present},
+                volume.frame_of_reference,
+                volume.source_instances,
+            ),
+        ),
+        notes=notes,
+    )
 
 
-def _refine(
-    full: NDArray[Any], labels: NDArray[np.uint8], factors: tuple[int, int, int]
-) -> NDArray[np.uint8]:
-    """Return the labels at full resolution, the edges placed by density."""
-    if factors == (1, 1, 1):
-        return labels
-    shape = (full.shape[0], full.shape[1], full.shape[2])
-    fine = np.ascontiguousarray(enlarge(labels, factors, shape))
-    lung = (labels == RIGHT) | (labels == LEFT)
-    cross = ndimage.generate_binary_structure(3, 1)
-    rim = ndimage.binary_dilation(lung, cross) & ~ndimage.binary_erosion(lung, cross)
-    near = ndimage.grey_dilation(np.where(lung, labels, 0), footprint=cross).astype(np.uint8)
-    open_to_lung = enlarge(rim & (labels != AIRWAYS), factors, shape)
-    named = enlarge(near, factors, shape)
-    aired = full < EDGE_HU
-    airway = labels == AIRWAYS
-    wall = enlarge(ndimage.binary_dilation(airway, cross) & ~airway, factors, shape)
-    change = open_to_lung & ~wall
-    fine[change] = np.where(aired[change], named[change], 0)
-    lumen = wall & aired & (fine == 0)
-    fine[lumen] = AIRWAYS
-    fine[(fine == AIRWAYS) & ~aired] = 0
-    return fine
+def _emphysema(
+    volume: Volume,
+    lungs: Bools,
+    right: Bools,
+    density: LungDensity,
+    own: tuple[Measurement, ...],
+    noise: float | None,
+) -> Finding:
+    value = emphysema_probability(density.laa_950)
+    probability = Probability(value, None, threshold=0.5, calibrated=False)
+    origin = Model(NAME, VERSION, None, "second-reader")
+    if noise is not None and noise > NOISE_LIMIT_HU:
+        return Finding("lung-ct-emphysema", words.EMPHYSEMA, "no_opinion", origin, measurements=own)
+    if value < probability.threshold:
+        return Finding(
+            "lung-ct-emphysema",
+            words.EMPHYSEMA,
+            "absent",
+            origin,
+            probability=probability,
+            place=words.LUNG,
+            measurements=own,
+        )
+    # outlined where the mean of 3 x 3 pixels is low, so that noise does not speckle it
+    across = int(np.argmax(np.abs(volume.geometry.directions[2])))
+    size = tuple(1 if axis == across else 3 for axis in range(3))
+    smooth = ndimage.uniform_filter(volume.values.astype(np.float32), size=size)
+    region = lungs & (smooth < -950.0)
+    share = float((region & right).sum() / max(int(region.sum()), 1))
+    side = words.RIGHT if share > 0.85 else words.LEFT if share < 0.15 else words.BILATERAL
+    place = None
+    if volume.frame_of_reference is not None:
+        place = MaskRegion(Mask(region, volume.geometry), PatientSpace(volume.frame_of_reference))
+    return Finding(
+        "lung-ct-emphysema",
+        words.EMPHYSEMA,
+        "present",
+        origin,
+        probability=probability,
+        region=place,
+        place=words.LUNG,
+        laterality=side,
+        measurements=own,
+    )
+
+
+def _noise(volume: Volume, airways: Bools) -> float | None:
+    """Return the standard deviation in the middle of the airways in HU, or None without any."""
+    core = erode(airways, 2.5, volume.geometry.spacing_mm)
+    if np.count_nonzero(core) < 50:
+        return None
+    air = volume.values[core].astype(np.float64)
+    return float(1.4826 * np.median(np.abs(air - np.median(air))))
+
+
+def _notes(volume: Volume, labels: NDArray[np.uint8], noise: float | None) -> tuple[Note, ...]:
+    notes = []
+    if noise is not None and noise > NOISE_LIMIT_HU:
+        notes.append(
+            Note(
+                "gate",
+                "noise",
+                f"The noise in air is {noise:.0f} HU; above {NOISE_LIMIT_HU:.0f} HU it counts normal lung "
+                "as low-attenuation area, so there is no opinion on emphysema.",
+            )
+        )
+    thickness = volume.acquisition.slice_thickness_mm or volume.geometry.slice_spacing_mm
+    if thickness > 1.5:
+        notes.append(
+            Note(
+                "information",
+                "thick-slices",
+                f"Slices of {thickness:g} mm; the repeatability given holds for 1 mm and less.",
+            )
+        )
+    if volume.acquisition.contrast:
+        notes.append(
+            Note("warning", "contrast", "Contrast agent raises lung density: emphysema is underestimated.")
+        )
+    if not (labels == AIRWAYS).any():
+        notes.append(
+            Note("warning", "no-airways", "The windpipe was not found; airways are counted as lung.")
+        )
+    return tuple(notes)
+
+
+def _measurements(
+    volume: Volume, labels: NDArray[np.uint8], lungs: Bools, density: LungDensity
+) -> tuple[Measurement, ...]:
+    voxel_ml = volume.geometry.voxel_volume_mm3 / 1000.0
+    hounsfield = "[hnsf'U]"
+    made = [_measurement(words.MEAN_LUNG_DENSITY, density.mean_hu, hounsfield, words.LUNG, volume)]
+    made.append(_measurement(words.VOLUME, np.count_nonzero(lungs) * voxel_ml, "mL", words.LUNG, volume))
+    sides = ((RIGHT, words.RIGHT_LUNG), (LEFT, words.LEFT_LUNG))
+    for label, site in sides:
+        region = labels == label
+        side = lung_density(volume.values, region)
+        ml = np.count_nonzero(region) * voxel_ml
+        made.append(_measurement(words.VOLUME, ml, "mL", site, volume))
+        made.append(_measurement(words.LAA_950, side.laa_950, "%", site, volume))
+    airways = np.count_nonzero(labels == AIRWAYS) * voxel_ml
+    if airways:
+        made.append(_measurement(words.VOLUME, airways, "mL", words.AIRWAYS, volume))
+    return tuple(made)
+
+
+def _measurement(
+    concept: CodedConcept,
+    value: float,
+    unit: str,
+    site: CodedConcept,
+    volume: Volume,
+    change_95: float | None = None,
+) -> Measurement:
+    interval = None
+    if change_95 is not None:
+        half = change_95 / np.sqrt(2.0)  # of one value, from that of a difference
+        low = max(value - half, 0.0) if unit == "%" else value - half
+        interval = Interval(float(low), float(value + half), 0.95, _REPEATABILITY)
+    sides = {words.RIGHT_LUNG: words.RIGHT, words.LEFT_LUNG: words.LEFT}
+    return Measurement(
+        concept,
+        Quantity(float(value), unit),
+        interval=interval,
+        method="voxel counting in the segmented region",
+        site=site,
+        laterality=sides.get(site),
+        source_instances=volume.source_instances,
+    )

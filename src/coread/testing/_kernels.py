@@ -44,13 +44,11 @@ def _radial(x: float, y: float, a: float, b: float) -> float:
     q = u * u * math.sqrt(u) + v * v * math.sqrt(v)
     if q > 1.5:
         return 0.15 * r  # far outside: the sign is enough
-    return r * (1.0 - q**-0.4)
+    return r * (1.0 - math.pow(q, -0.4))
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def _ellipsoid(
-    x: float, y: float, z: float, a: float, b: float, c: float
-) -> float:
+def _ellipsoid(x: float, y: float, z: float, a: float, b: float, c: float) -> float:
     q = math.sqrt((x / a) ** 2 + (y / b) ** 2 + (z / c) ** 2)
     return (q - 1.0) * min(a, b, c)
 
@@ -138,8 +136,7 @@ def _lung(x: float, y: float, z: float, heart_size: float, wall: float) -> float
     middle += max(20.0 - middle, 0.0) * math.exp(-((spine / 25.0) ** 2))  # the vertebral bodies
     s = _smooth_max(wall, middle - abs(x - 2.0), 6.0)
     s = _smooth_max(s, 0.8 * (_dome(x, y) - z), 6.0)
-    s = _smooth_max(s, 4.0 - _heart(x, y, z, heart_size), 6.0)
-    return s
+    return _smooth_max(s, 4.0 - _heart(x, y, z, heart_size), 6.0)
 
 
 @njit(cache=True, nogil=True, fastmath=True)
@@ -155,7 +152,7 @@ def lung_distance(points: Any, heart_size: float, out: Any) -> None:
 def _organs(
     x: float, y: float, z: float, w: float, p: Any, lattice: Any, body: Any, cage: Any
 ) -> tuple[float, int]:
-    """Return the HU and the label at a point in reference coordinates, vessels and bone left out.
+    """Return HU and label at a point in reference coordinates, vessels and bones left out.
 
     `body` and `cage`: half axes of the skin and of the chest cavity at this height.
     """
@@ -211,11 +208,10 @@ def _organs(
     air = -862.0 + 0.28 * y + 14.0 * fine + 10.0 * coarse
     if p[EMPHYSEMA] > 0.0:
         upper = 1.0 / (1.0 + math.exp(-(z - 15.0) / 28.0))
-        patch = 0.75 * _noise(lattice, x, y + 700.0, z, 13.0) + 0.35 * _noise(
-            lattice, x, y, z + 900.0, 6.0
-        )
+        patch = 0.75 * _noise(lattice, x, y + 700.0, z, 17.0) + 0.2 * _noise(lattice, x, y, z + 900.0, 8.0)
         limit = 1.0 - 1.5 * p[EMPHYSEMA] * upper
-        air = air + (p[EMPHYSEMA_HU] - air) * _cover(limit - patch, 0.4)
+        limit += 1.5 * _cover(-lung - 4.0, 3.0)  # the centre of the lobules, not under the pleura
+        air = air + (p[EMPHYSEMA_HU] - air) * _cover(limit - patch, 0.7)
     if p[CONSOLIDATION] > 0.0:
         dx, dy, dz = x - p[CONSOLIDATION_X], y - p[CONSOLIDATION_Y], z - p[CONSOLIDATION_Z]
         far = math.sqrt(dx * dx + dy * dy + dz * dz) / p[CONSOLIDATION_R]
@@ -239,9 +235,7 @@ def fill_organs(
         body, cage = _body_axes(z), cavity_axes(z)
         for j in range(ys.shape[0]):
             for i in range(xs.shape[0]):
-                value, name = _organs(
-                    xs[i] / sx, ys[j] / sy, z, width_mm, settings, lattice, body, cage
-                )
+                value, name = _organs(xs[i] / sx, ys[j] / sy, z, width_mm, settings, lattice, body, cage)
                 hu[k, j, i] = value
                 label[k, j, i] = name
 
@@ -258,14 +252,14 @@ def paint_capsules(
     radius: Any,
     value: Any,
     name: Any,
-    only_lung: Any,
+    where: Any,
     width_mm: float,
 ) -> None:
     """Paint rods with round ends, in their order, over (slices, rows, columns) arrays.
 
     `start`, `end` (n, 3) in mm and `radius` (n, 2) at both ends; a sphere starts where it ends.
-    `name` becomes the label where a voxel is at least half covered: 0 leaves it, -1 makes it 0. Rods of
-    `only_lung` leave everything else alone.
+    `name` becomes the label where a voxel is at least half covered: 0 leaves it, -1 makes it 0. `where`:
+    0 paints everywhere, 1 in the lungs only, 2 there but not in lung that emphysema has destroyed.
     """
     dx, dy, dz = xs[1] - xs[0], ys[1] - ys[0], 1.0
     if zs.shape[0] > 1:
@@ -276,14 +270,14 @@ def paint_capsules(
         ax, ay, az = end[n, 0] - x0, end[n, 1] - y0, end[n, 2] - z0
         r0, r1 = radius[n, 0], radius[n, 1]
         reach = max(r0, r1) + width_mm
-        k0 = max(int(math.floor((min(z0, z0 + az) - reach - zs[0]) / dz)), 0)
-        k1 = min(int(math.ceil((max(z0, z0 + az) + reach - zs[0]) / dz)) + 1, nz)
+        k0 = max(math.floor((min(z0, z0 + az) - reach - zs[0]) / dz), 0)
+        k1 = min(math.ceil((max(z0, z0 + az) + reach - zs[0]) / dz) + 1, nz)
         if k0 >= k1:
             continue
-        j0 = max(int(math.floor((min(y0, y0 + ay) - reach - ys[0]) / dy)), 0)
-        j1 = min(int(math.ceil((max(y0, y0 + ay) + reach - ys[0]) / dy)) + 1, ny)
-        i0 = max(int(math.floor((min(x0, x0 + ax) - reach - xs[0]) / dx)), 0)
-        i1 = min(int(math.ceil((max(x0, x0 + ax) + reach - xs[0]) / dx)) + 1, nx)
+        j0 = max(math.floor((min(y0, y0 + ay) - reach - ys[0]) / dy), 0)
+        j1 = min(math.ceil((max(y0, y0 + ay) + reach - ys[0]) / dy) + 1, ny)
+        i0 = max(math.floor((min(x0, x0 + ax) - reach - xs[0]) / dx), 0)
+        i1 = min(math.ceil((max(x0, x0 + ax) + reach - xs[0]) / dx) + 1, nx)
         length2 = ax * ax + ay * ay + az * az
         for k in range(k0, k1):
             for j in range(j0, j1):
@@ -298,7 +292,9 @@ def paint_capsules(
                     if c <= 0.0:
                         continue
                     old = label[k, j, i]
-                    if only_lung[n] and old != RIGHT_LUNG and old != LEFT_LUNG and old != NODULE:
+                    if where[n] > 0 and old not in (RIGHT_LUNG, LEFT_LUNG, NODULE):
+                        continue
+                    if where[n] == 2 and hu[k, j, i] < -940.0:
                         continue
                     hu[k, j, i] += (value[n] - hu[k, j, i]) * c
                     if name[n] != 0 and c >= 0.5:
@@ -306,15 +302,16 @@ def paint_capsules(
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def project_slice(image: Any, transposed: Any, cosines: Any, sines: Any, sinogram: Any) -> None:
-    """Write the parallel-beam line integrals of a square image, in pixels (Joseph's method).
+def project_slices(image: Any, transposed: Any, cosines: Any, sines: Any, sinogram: Any) -> None:
+    """Write the parallel-beam line integrals of square images, in pixels (Joseph's method).
 
-    `image` (n, n) and its contiguous transpose; `sinogram` (views, detectors), detector pitch one
-    pixel, centred like the image; all float32.
+    `image` (n, n, slices): slices side by side in memory, because all of them take the same way through
+    the grid; `transposed` its contiguous transpose of rows and columns; `sinogram` (views, detectors,
+    slices), detector pitch one pixel, centred like the image; all float32.
     Joseph PM. IEEE Trans Med Imaging 1982;1:192-196.
     """
     n = image.shape[0]
-    views, detectors = sinogram.shape
+    views, detectors = sinogram.shape[:2]
     middle = (n - 1) / 2.0
     centre = (detectors - 1) / 2.0
     for v in range(views):
@@ -327,31 +324,34 @@ def project_slice(image: Any, transposed: Any, cosines: Any, sines: Any, sinogra
         else:
             picture, main, other = transposed, s, c
         slope = 1.0 / main
-        step = np.float32(slope)
         for j in range(n):
             row = picture[j]
             first = (-centre - (j - middle) * other) * slope + middle
             at_zero, at_end = -first / slope, (n - 1 - first) / slope
-            u0 = max(int(math.ceil(min(at_zero, at_end) + 1e-3)), 0)
-            u1 = min(int(math.floor(max(at_zero, at_end) - 1e-3)) + 1, detectors)
-            start = np.float32(first)
+            u0 = max(math.ceil(min(at_zero, at_end) + 1e-6), 0)
+            u1 = min(math.floor(max(at_zero, at_end) - 1e-6) + 1, detectors)
             for u in range(u0, u1):
-                x = start + np.float32(u) * step
-                i = np.int32(x)
-                f = x - np.float32(i)
-                line[u] += row[i] + f * (row[i + 1] - row[i])
+                x = first + u * slope
+                i = int(x)
+                f = np.float32(x - i)
+                g = np.float32(1.0) - f
+                to, one, two = line[u], row[i], row[i + 1]
+                for b in range(to.shape[0]):
+                    to[b] += g * one[b] + f * two[b]
+        length = np.float32(abs(slope))
         for u in range(detectors):
-            line[u] *= abs(step)
+            for b in range(line.shape[1]):
+                line[u, b] *= length
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def backproject_slice(filtered: Any, cosines: Any, sines: Any, image: Any) -> None:
-    """Write the mean over views of filtered projections (views, detectors) times pi on (n, n).
+def backproject_slices(filtered: Any, cosines: Any, sines: Any, image: Any) -> None:
+    """Write the mean over views of filtered projections (views, detectors, slices) times pi.
 
-    Pixels outside the inscribed circle become 0; all float32.
+    `image` (n, n, slices); pixels outside the inscribed circle become 0; all float32.
     """
     n = image.shape[0]
-    views, detectors = filtered.shape
+    views, detectors = filtered.shape[:2]
     middle = (n - 1) / 2.0
     centre = (detectors - 1) / 2.0
     radius = min(n / 2.0, detectors / 2.0 - 2.0)
@@ -359,20 +359,24 @@ def backproject_slice(filtered: Any, cosines: Any, sines: Any, image: Any) -> No
     for j in range(n):
         y = j - middle
         half = math.sqrt(max(radius * radius - y * y, 0.0))
-        i0, i1 = max(int(math.ceil(middle - half)), 0), min(int(middle + half) + 1, n)
+        i0, i1 = max(math.ceil(middle - half), 0), min(int(middle + half) + 1, n)
         row = image[j]
         row[:] = 0.0
         for v in range(views):
-            step = np.float32(cosines[v])
+            step = cosines[v]
             line = filtered[v]
-            first = np.float32(y * sines[v] - middle * cosines[v] + centre)
+            first = y * sines[v] - middle * step + centre
             for i in range(i0, i1):
-                t = first + np.float32(i) * step
-                u = np.int32(t)
-                f = t - np.float32(u)
-                row[i] += line[u] + f * (line[u + 1] - line[u])
+                t = first + i * step
+                u = int(t)
+                f = np.float32(t - u)
+                g = np.float32(1.0) - f
+                to, one, two = row[i], line[u], line[u + 1]
+                for b in range(to.shape[0]):
+                    to[b] += g * one[b] + f * two[b]
         for i in range(i0, i1):
-            row[i] *= scale
+            for b in range(row.shape[1]):
+                row[i, b] *= scale
 
 
 @njit(cache=True, nogil=True, fastmath=True)
@@ -390,8 +394,8 @@ def cone_beam(
     """Add up coronal planes along the rays from a point source to a flat detector.
 
     `planes` (depths, heights, widths) with square pixels `step_mm` and the first pixel at x0, z0;
-    `depths_mm` distance of each plane from the source; `us` (evenly spaced), `vs` detector coordinates in mm; `out`
-    (len(vs), len(us)). The obliquity of the rays is left out (below 1 % for chest films).
+    `depths_mm` distance of each plane from the source; `us` (evenly spaced) and `vs` detector coordinates
+    in mm; `out` (len(vs), len(us)). The obliquity of the rays is left out (below 1 % for chest films).
     """
     depths, heights, widths = planes.shape
     for r in range(vs.shape[0]):
@@ -399,14 +403,14 @@ def cone_beam(
         for d in range(depths):
             scale = depths_mm[d] / source_to_detector_mm
             fz = (vs[r] * scale - z0) / step_mm
-            k = int(math.floor(fz))
+            k = math.floor(fz)
             if k < 0 or k >= heights - 1:
                 continue
             g = np.float32(fz - k)
             slope = np.float32(us[1] - us[0]) * np.float32(scale / step_mm)
             start = np.float32((us[0] * scale - x0) / step_mm)
-            c0 = max(int(math.ceil(-start / slope)), 0)
-            c1 = min(int(math.floor((widths - 1.001 - start) / slope)) + 1, us.shape[0])
+            c0 = max(math.ceil(-start / slope), 0)
+            c1 = min(math.floor((widths - 1.001 - start) / slope) + 1, us.shape[0])
             upper, lower = planes[d, k], planes[d, k + 1]
             for c in range(c0, c1):
                 fx = start + np.float32(c) * slope

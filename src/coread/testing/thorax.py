@@ -8,6 +8,7 @@ sizes are typical, not measured on anyone.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -79,7 +80,7 @@ class Thorax:
     size: float = 1.0
     fat_mm: float = 12.0
     emphysema: float = 0.0
-    emphysema_hu: float = -985.0
+    emphysema_hu: float = -992.0
     heart_size: float = 1.0
     nodules: tuple[Nodule, ...] = ()
     consolidation: Consolidation | None = None
@@ -121,11 +122,9 @@ class VoxelThorax:
         """Return the voxels of one or both lungs, nodules and vessels included."""
         x = self.origin_mm[0] + self.spacing_mm[2] * np.arange(self.hu.shape[2])
         nodule = self.label == NODULE
-        if side == "right":
-            return (self.label == RIGHT_LUNG) | (nodule & (x < 0.0))
-        if side == "left":
-            return (self.label == LEFT_LUNG) | (nodule & (x >= 0.0))
-        return (self.label == RIGHT_LUNG) | (self.label == LEFT_LUNG) | nodule
+        right: NDArray[np.bool_] = (self.label == RIGHT_LUNG) | (nodule & (x < 0.0))
+        left: NDArray[np.bool_] = (self.label == LEFT_LUNG) | (nodule & (x >= 0.0))
+        return {"right": right, "left": left, "both": right | left}[side]
 
     def low_attenuation(self, threshold_hu: float = -950.0) -> NDArray[np.bool_]:
         """Return the lung voxels strictly below a density, without noise."""
@@ -142,7 +141,7 @@ class _Rods:
     radius: list[tuple[float, float]] = field(default_factory=list)
     value: list[float] = field(default_factory=list)
     name: list[int] = field(default_factory=list)
-    only_lung: list[bool] = field(default_factory=list)
+    where: list[int] = field(default_factory=list)
 
     def add(
         self,
@@ -152,17 +151,17 @@ class _Rods:
         value: float,
         *,
         name: int = -1,
-        only_lung: bool = False,
+        where: int = 0,
     ) -> None:
         self.start.append(np.asarray(start, dtype=float))
         self.end.append(np.asarray(end, dtype=float))
         self.radius.append(radius)
         self.value.append(value)
         self.name.append(name)
-        self.only_lung.append(only_lung)
+        self.where.append(where)
 
     def chain(self, points: Floats, radius: float, value: float, *, name: int = -1) -> None:
-        for a, b in zip(points[:-1], points[1:], strict=True):
+        for a, b in itertools.pairwise(points):
             self.add(a, b, (radius, radius), value, name=name)
 
 
@@ -209,7 +208,7 @@ def voxelise(
         np.array(rods.radius),
         np.array(rods.value),
         np.array(rods.name, dtype=np.int64),
-        np.array(rods.only_lung),
+        np.array(rods.where),
     )
     width = min(spacing_mm[1], spacing_mm[2])
     hu = np.empty(shape, dtype=np.float32)
@@ -273,7 +272,7 @@ def _anatomy(thorax: Thorax, rng: np.random.Generator) -> _Rods:
     for nodule in thorax.nodules:
         centre = np.array(nodule.centre_mm)
         r = nodule.diameter_mm / 2.0
-        rods.add(centre, centre, (r, r), nodule.hu, name=NODULE, only_lung=True)
+        rods.add(centre, centre, (r, r), nodule.hu, name=NODULE, where=1)
     return rods
 
 
@@ -328,13 +327,11 @@ def _add_bones(rods: _Rods) -> None:
         rods.add(np.array([0.0, y + 31.0, z - 6.0]), tip, (3.6, 3.0), 420.0)
     canal = np.array([[0.0, _spine_y(z) + 21.0, z] for z in range(-210, 220, 10)])
     rods.chain(canal, 7.5, 20.0)
-    ribs: list[tuple[Floats, int]] = []
-    for side in (-1.0, 1.0):
-        for n in range(12):
-            ribs.append((_rib(side, n), 24 if n < 7 else (21 if n < 10 else 16)))
+    bone_points = (24, 24, 24, 24, 24, 24, 24, 21, 21, 21, 16, 16)  # the rest is cartilage
+    ribs = [(_rib(side, n), bony) for side in (-1.0, 1.0) for n, bony in enumerate(bone_points)]
     for points, bony in ribs:
         thick = 3.8
-        for part, (a, b) in enumerate(zip(points[:-1], points[1:], strict=True)):
+        for part, (a, b) in enumerate(itertools.pairwise(points)):
             up = np.array([0.0, 0.0, 2.2])  # ribs are higher than thick
             if part < bony:
                 rods.add(a + up, b + up, (thick, thick), compact)
@@ -342,7 +339,7 @@ def _add_bones(rods: _Rods) -> None:
             else:
                 rods.add(a, b, (4.4, 4.4), gristle)
     for points, bony in ribs:
-        for a, b in zip(points[:bony], points[1 : bony + 1], strict=True):
+        for a, b in itertools.pairwise(points[: bony + 1]):
             rods.add(a, b, (2.6, 2.6), 330.0)
     for x in (-9.0, 0.0, 9.0):  # breastbone
         body = np.array([[x, -101.0, -42.0], [x, -101.0, 0.0], [x, -94.0, 48.0]])
@@ -449,9 +446,7 @@ def _grow(
     nodes, parents = [root], [-1]
     for target in targets[order]:
         known = np.array(nodes)
-        towards = np.linalg.norm(known - target, axis=1) + 0.25 * np.linalg.norm(
-            known - root, axis=1
-        )
+        towards = np.linalg.norm(known - target, axis=1) + 0.25 * np.linalg.norm(known - root, axis=1)
         parent = int(np.argmin(towards))
         middle = 0.5 * (known[parent] + target) + rng.normal(0.0, 2.0, 3)
         nodes.append(middle)
@@ -464,7 +459,7 @@ def _grow(
     radius = np.minimum(tip_mm * (behind / 2.0 + 0.5) ** (1.0 / 2.7), 6.0)
     for n in range(len(nodes) - 1, 0, -1):
         thin, thick = float(radius[n]), float(min(radius[parents[n]], 1.25 * radius[n]))
-        rods.add(nodes[parents[n]], nodes[n], (thick, thin), 40.0, name=0, only_lung=True)
+        rods.add(nodes[parents[n]], nodes[n], (thick, thin), 40.0, name=0, where=1 if thin > 1.3 else 2)
 
 
 def _add_airways(rods: _Rods, rng: np.random.Generator, heart_size: float) -> None:
@@ -486,8 +481,7 @@ def _add_airways(rods: _Rods, rng: np.random.Generator, heart_size: float) -> No
             branches.append((hilum, end, 3.9))
             near = _lung_points(rng, side, 60, heart_size, inset_mm=12.0)
             near = near[np.argsort(np.linalg.norm(near - end, axis=1))]
-            for target in near[4:8]:
-                branches.append((end, target, 2.2))
+            branches.extend((end, target, 2.2) for target in near[4:8])
     for start, stop, r in branches:
         wall = max(0.22 * r, 0.7)
         rods.add(start, stop, (r + wall, 0.85 * r + wall), 42.0, name=0)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import fft
 
 from coread.errors import InputError
 from coread.testing import _kernels
@@ -83,33 +84,41 @@ def simulate_ct(
         raise InputError("the body reaches out of the field of view; take larger pixels")
     generators = rng.spawn(len(hu))
     image = np.full(hu.shape, -1024, dtype=np.int16)
+    batch = min(32, -(-len(hu) // jobs))
+    starts = range(0, len(hu), batch)
 
-    def scan(k: int) -> None:
-        mu = (hu[k] / 1000.0 + 1.0).astype(np.float32) * np.float32(WATER_PER_MM * pixel_mm)
-        np.maximum(mu, 0.0, out=mu)
+    def scan(k0: int) -> None:
+        slices = hu[k0 : k0 + batch]
+        mu = np.zeros((n, n, len(slices)), dtype=np.float32)
+        for b, body in enumerate(slices):
+            mu[:, :, b] = np.maximum(body / 1000.0 + 1.0, 0.0) * (WATER_PER_MM * pixel_mm)
         mu[outside] = 0.0
-        sinogram = np.empty((scanner.views, detectors), dtype=np.float32)
-        _kernels.project_slice(mu, np.ascontiguousarray(mu.T), cosines, sines, sinogram)
-        counts = generators[k].poisson(scanner.photons * np.exp(-sinogram.astype(np.float64)))
-        sinogram = -np.log(np.maximum(counts, 1) / scanner.photons).astype(np.float32)
-        spectrum = np.fft.rfft(sinogram, length, axis=1) * ramp
-        filtered = np.fft.irfft(spectrum, length, axis=1)[:, :detectors].astype(np.float32)
-        slice_mu = np.zeros((n, n), dtype=np.float32)
-        _kernels.backproject_slice(filtered, cosines, sines, slice_mu)
-        value = (slice_mu / (WATER_PER_MM * pixel_mm) - 1.0) * 1000.0
-        value[outside] = -1000.0
-        image[k] = np.clip(np.rint(value), -1024, 3071)
+        sinogram = np.empty((scanner.views, detectors, len(slices)), dtype=np.float32)
+        transposed = np.ascontiguousarray(mu.transpose(1, 0, 2))
+        _kernels.project_slices(mu, transposed, cosines, sines, sinogram)
+        for b in range(len(slices)):
+            expected = scanner.photons * np.exp(-sinogram[:, :, b].astype(np.float64))
+            counts = generators[k0 + b].poisson(expected)
+            line = -np.log(np.maximum(counts, 1) / scanner.photons).astype(np.float32)
+            spectrum = fft.rfft(line, length, axis=1) * ramp
+            sinogram[:, :, b] = fft.irfft(spectrum, length, axis=1)[:, :detectors]
+        _kernels.backproject_slices(sinogram, cosines, sines, mu)
+        for b in range(len(slices)):
+            value = (mu[:, :, b] / np.float32(WATER_PER_MM * pixel_mm) - 1.0) * 1000.0
+            value[outside] = -1000.0
+            image[k0 + b] = np.clip(np.rint(value), -1024, 3071)
 
     with ThreadPoolExecutor(max_workers=jobs) as pool:
-        for done, _ in enumerate(pool.map(scan, range(len(hu))), start=1):
+        for done, _ in enumerate(pool.map(scan, starts), start=1):
             if progress is not None:
-                progress(done / len(hu))
+                progress(done / len(starts))
     return image
 
 
-def _ramp(detectors: int, cutoff: float) -> tuple[NDArray[np.float64], int]:
+def _ramp(detectors: int, cutoff: float) -> tuple[Floats, int]:
     """Return the spectrum of the band-limited ramp with a Hann window, and its padded length."""
-    length = 1 << int(np.ceil(np.log2(2 * detectors)))
+    length = fft.next_fast_len(2 * detectors, real=True)
+    length += length % 2
     place = np.minimum(np.arange(length), length - np.arange(length))
     kernel = np.zeros(length)
     kernel[0] = 0.25
@@ -117,4 +126,4 @@ def _ramp(detectors: int, cutoff: float) -> tuple[NDArray[np.float64], int]:
     kernel[odd] = -1.0 / (np.pi * place[odd]) ** 2
     frequency = np.fft.rfftfreq(length) * 2.0 / cutoff
     window = np.where(frequency < 1.0, 0.5 + 0.5 * np.cos(np.pi * np.minimum(frequency, 1.0)), 0.0)
-    return np.fft.rfft(kernel).real * window, length
+    return (np.fft.rfft(kernel).real * window).astype(np.float32), length

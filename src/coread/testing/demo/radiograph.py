@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,8 +47,7 @@ class Film:
     Attributes:
         values: (rows, columns) uint16 of 12 bits, dense is white.
         magnification: Of the middle of the chest at the detector.
-        opacity: (rows, columns) bool: where the consolidation takes 10 % of the signal or more; all
-            false without one.
+        opacity: (rows, columns) bool: shadow of the ball of the consolidation; all false without one.
     """
 
     values: NDArray[np.uint16]
@@ -71,20 +71,18 @@ def simulate_film(
         jobs: Threads.
     """
     settings = settings or FilmSettings()
-    step = 0.7
+    step = max(0.7, settings.pixel_mm)
     half = 0.5 * settings.shape[0] * settings.pixel_mm * 0.96
     depth = 3.0
     shape = (int(2 * half / step), int(260 / depth), int(400 / step))
-    voxels = voxelise(
-        thorax, shape=shape, spacing_mm=(step, depth, step), oversampling=1, jobs=jobs
-    )
+    voxels = voxelise(thorax, shape=shape, spacing_mm=(step, depth, step), oversampling=1, jobs=jobs)
     distance = settings.source_to_detector_mm
     ys = voxels.origin_mm[1] + depth * np.arange(shape[1])
     depths_mm = distance - (ys + 150.0)  # the detector touches the chest in front
     density = 1.0 + np.minimum(voxels.hu, 100.0) / 1000.0
     bone = np.maximum(voxels.hu - 100.0, 0.0) * np.float32(_BONE_PER_EXCESS_HU)
 
-    def integral(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    def integral(values: NDArray[Any]) -> NDArray[np.float32]:
         """Return g/cm2 at half the detector's resolution, which the voxels do not exceed."""
         planes = np.ascontiguousarray(values.transpose(1, 0, 2), dtype=np.float32)
         rows, columns = settings.shape[0] // 2, settings.shape[1] // 2
@@ -136,7 +134,7 @@ def _present(log: NDArray[np.float32]) -> NDArray[np.uint16]:
     low, high = np.percentile(body, (1.0, 99.0))
     place = (raised - 0.5 * (low + high)) / (high - low)
     value = 1.0 / (1.0 + np.exp(-4.2 * place))
-    return np.rint(np.clip(value, 0.0, 1.0) * 4095.0).astype(np.uint16)
+    return np.asarray(np.rint(np.clip(value, 0.0, 1.0) * 4095.0), dtype=np.uint16)
 
 
 def _opacity(thorax: Thorax, settings: FilmSettings, distance: float) -> NDArray[np.bool_]:
