@@ -83,7 +83,7 @@ def logistic_fit(
         if np.abs(step).max() < tolerance * max(1.0, np.abs(beta).max()):
             p = expit(x @ beta + base)
             information = (x * (p * (1 - p))[:, None]).T @ x
-            return beta, np.linalg.inv(information)
+            return beta, np.asarray(np.linalg.inv(information), dtype=np.float64)
     raise AnalysisError("the two classes are separated", "expected overlapping predictions", "add cases")
 
 

@@ -33,7 +33,7 @@ class DecisionCurve:
     net_benefit: Floats
 
     def avoided(self, treat_all: DecisionCurve) -> Floats:
-        """Return how many interventions are avoided a case, without missing one more, against treating all."""
+        """Return interventions avoided a case against treating all, without missing one more."""
         odds = self.thresholds / (1 - self.thresholds)
         return np.asarray((self.net_benefit - treat_all.net_benefit) / odds, dtype=np.float64)
 
