@@ -117,7 +117,7 @@ def test_decisions_are_recorded_and_rejected_findings_are_no_results() -> None:
     rejected = finding(document, "cxr-2")
     assert rejected["status"] == "entered-in-error"
     assert value_of(rejected, "reader-decision")["coding"][0]["code"] == "rejected"
-    assert value_of(rejected, "reject-reason")["coding"][0]["code"] == "reject-artefact"
+    assert value_of(rejected, "reject-reason")["coding"][0]["code"] == "rej-artefact"
     assert value_of(rejected, "121106") == "skin fold"
     results = {r["reference"] for r in report["result"]}
     assert f"urn:uuid:{rejected['id']}" not in results

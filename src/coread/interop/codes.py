@@ -1,7 +1,7 @@
 """Codes that reports need beside the finding vocabulary: sections, decisions, statuses, changes, procedures.
 
 DICOM, SNOMED CT and LOINC where they have a code, our own scheme ``99COREAD`` for the steps of the second
-reading.
+reading; those have at most 16 characters, so that every reader finds them where it looks (Code Value).
 """
 
 from __future__ import annotations
@@ -73,12 +73,12 @@ DECISIONS: Mapping[Choice, CodedConcept] = {
 }
 REASON = _own("reject-reason", "Reason of the rejection")
 REASONS: Mapping[str, CodedConcept] = {
-    "artefact": _own("reject-artefact", "Artefact"),
-    "anatomical_variant": _own("reject-anatomical-variant", "Anatomical variant"),
-    "known_prior": _own("reject-known-prior", "Known from a prior study"),
-    "below_threshold": _own("reject-below-threshold", "Below the reader's threshold"),
-    "wrong_location": _own("reject-wrong-location", "Wrong location"),
-    "other": _own("reject-other", "Other reason"),
+    "artefact": _own("rej-artefact", "Artefact"),
+    "anatomical_variant": _own("rej-variant", "Anatomical variant"),
+    "known_prior": _own("rej-known", "Known from a prior study"),
+    "below_threshold": _own("rej-threshold", "Below the reader's threshold"),
+    "wrong_location": _own("rej-location", "Wrong location"),
+    "other": _own("rej-other", "Other reason"),
 }
 MODIFIED_FROM = _own("modified-from", "The model's finding before the reader's change")
 NOT_ACCEPTED = _own("not-accepted", "Findings of models that the reader rejected")

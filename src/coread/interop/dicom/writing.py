@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from pydicom.valuerep import DT, format_number_as_ds
 from coread.core import CodedConcept, Geometry, Grid, Model, Origin
 from coread.errors import InputError
 from coread.interop.authorship import Author, stable_uid
+from coread.interop.dicom.attributes import text
 
 MANUFACTURER = "CoRead"
 # the code of the IHE AIR supplement, as other writers use it too
@@ -39,6 +41,18 @@ _STUDY_FIELDS = (
     "BodyPartExamined",
     "PatientPosition",
 )
+_ANYTHING = re.compile(r".*", re.DOTALL)
+_DAY, _NUMBER = re.compile(r"\d{8}"), re.compile(r"\d+(\.\d+)?")
+# what does not have its form is left out: nobody can read it, and writing it again would fail
+_FORMS = {
+    "PatientBirthDate": _DAY,
+    "StudyDate": _DAY,
+    "StudyTime": re.compile(r"\d{2}(\d{2}(\d{2}(\.\d{1,6})?)?)?"),
+    "PatientSex": re.compile("[MFO]"),
+    "PatientAge": re.compile(r"\d{3}[DWMY]"),
+    "PatientSize": _NUMBER,
+    "PatientWeight": _NUMBER,
+}
 _NEEDED = (
     "PatientName",
     "PatientID",
@@ -60,11 +74,13 @@ class Source:
         dataset: The header of one of its instances; pixels are not needed.
         instances: SOP instance UIDs, one a slice in slice order, or one for a multi-frame or projection.
         simulated: Whether the image is simulated.
+        grid: Where the instances lie, for objects on another grid; None where they share it.
     """
 
     dataset: Dataset
     instances: tuple[str, ...]
     simulated: bool = False
+    grid: Geometry | None = None
 
     def __post_init__(self) -> None:
         if not self.instances:
@@ -116,10 +132,9 @@ def plain_header(source: Dataset) -> Dataset:
     """
     header = Dataset()
     for name in _STUDY_FIELDS:
-        value = source.get(name)
-        if value is not None:
-            # text decoded with the source's character set, written again as UTF-8
-            setattr(header, name, str(value) if source[name].VR in ("LO", "SH") else value)
+        value = text(source, name)
+        if value and _FORMS.get(name, _ANYTHING).fullmatch(value):
+            setattr(header, name, value)
     for name in _NEEDED:
         if name not in header:
             setattr(header, name, "")
@@ -135,6 +150,7 @@ def reference_images(source: Source, grid: Grid) -> list[Dataset]:
     Raises:
         InputError: The instances are neither one nor as many as the slices.
     """
+    grid = source.grid or grid
     slices = grid.shape[0] if isinstance(grid, Geometry) else 1
     count = len(source.instances)
     if count not in (1, slices):
@@ -154,6 +170,7 @@ def _with_frames(source: Source) -> Dataset:
         if element.tag.group != 0x7FE0 and not element.tag.is_private:
             image.add(element)
     image.update(plain_header(source.dataset))
+    image.PatientName = image.ReferringPhysicianName = ""
     return image
 
 
@@ -248,7 +265,7 @@ def finish(dataset: Dataset, source: Source, author: Author, description: str) -
     highdicom takes its own clock and UIDs for some of it; the author's come in their place.
     """
     for name in ("PatientName", "ReferringPhysicianName"):
-        setattr(dataset, name, str(source.dataset.get(name) or ""))
+        setattr(dataset, name, text(source.dataset, name))
     at = author.at
     dimension = author.new_uid()
     for element in dataset.iterall():
