@@ -100,15 +100,16 @@ def _segment_place(
 ) -> tuple[GroupKind, dict[str, Any]]:
     if isinstance(region.space, OnInstance):
         header = context.header(region.space.instance)
-        return "planar", {
-            "referenced_segment": sr.ReferencedSegmentationFrame(
-                reference.sop_class,
-                reference.sop_instance,
-                frame_number=reference.frame,
-                segment_number=reference.segment,
-                source_image=sr.SourceImageForSegmentation(header.sop_class, header.instance),
-            )
-        }
+        place = sr.ReferencedSegmentationFrame(
+            reference.sop_class,
+            reference.sop_instance,
+            frame_number=reference.frame,
+            segment_number=reference.segment,
+            source_image=sr.SourceImageForSegmentation(header.sop_class, header.instance),
+        )
+        # PS3.3 10.1.2.1: a segment number shall not be there beside a frame number, which says enough
+        del place[0].ReferencedSOPSequence[0].ReferencedSegmentNumber
+        return "planar", {"referenced_segment": place}
     series = context.series_of(region.space.frame_of_reference)
     if series is None:
         raise InputError(
