@@ -16,20 +16,48 @@ from coread.core import Geometry
 from coread.interop.dicom.attributes import integer
 from coread.interop.dicom.slices import Slice
 
-_ORIENTATION = 1e-3  # largest difference of direction cosines in one stack
-_SPACING = 1e-3  # relative
+_ALIKE = 1e-3  # largest difference of direction cosines, and relative one of spacings, in one stack
 
 
-def alike(a: Slice, b: Slice) -> bool:
-    """Return whether two slices can lie in one stack: same frame, size, spacing and orientation."""
-    return (
-        a.shape == b.shape
-        and a.frame_of_reference == b.frame_of_reference
-        and a.localizer == b.localizer
-        and bool(np.abs(a.orientation - b.orientation).max() <= _ORIENTATION)
-        and bool(np.allclose(a.spacing, b.spacing, rtol=_SPACING, atol=0))
-        and integer(a.instance.dataset, "SamplesPerPixel") == integer(b.instance.dataset, "SamplesPerPixel")
+def grouped(slices: Sequence[Slice]) -> list[list[Slice]]:
+    """Return slices that can lie in one stack together: same frame, size, spacing and orientation.
+
+    A group is known by its first slice in the order of their keys, so the order of files does not matter.
+    """
+    kinds: dict[tuple[object, ...], list[Slice]] = {}
+    for one in sorted(slices, key=lambda s: s.key):
+        samples = integer(one.instance.dataset, "SamplesPerPixel")
+        kind = (one.shape, one.frame_of_reference, one.localizer, samples)
+        kinds.setdefault(kind, []).append(one)
+    found: list[list[Slice]] = []
+    for members in kinds.values():
+        features = np.array([[*s.orientation.ravel(), *np.log(s.spacing)] for s in members])
+        firsts = np.empty_like(features)
+        groups: list[list[Slice]] = []
+        for one, feature in zip(members, features, strict=True):
+            near = np.flatnonzero((np.abs(firsts[: len(groups)] - feature) <= _ALIKE).all(axis=1))
+            if near.size:
+                groups[near[0]].append(one)
+            else:
+                firsts[len(groups)] = feature
+                groups.append([one])
+        found += groups
+    return found
+
+
+def differences(groups: Sequence[Sequence[Slice]]) -> tuple[str, ...]:
+    """Return what tells groups of slices apart, in words."""
+    firsts = [group[0] for group in groups]
+    orientations = np.stack([s.orientation for s in firsts])
+    spacings = np.log([s.spacing for s in firsts])
+    mixed = (
+        ("localizers", len({s.localizer for s in firsts}) > 1),
+        ("sizes", len({s.shape for s in firsts}) > 1),
+        ("pixel spacings", bool(np.ptp(spacings, axis=0).max() > _ALIKE)),
+        ("orientations", bool(np.ptp(orientations, axis=0).max() > _ALIKE)),
+        ("frames of reference", len({s.frame_of_reference for s in firsts}) > 1),
     )
+    return tuple(words for words, differ in mixed if differ) or ("kinds of pixels",)
 
 
 def place_tolerance_mm(step_mm: float) -> float:
@@ -71,35 +99,38 @@ def equal_steps(positions: NDArray[np.float64]) -> list[tuple[int, int]]:
         >>> equal_steps(np.stack([0 * z, 0 * z, z], axis=1))
         [(0, 4), (4, 7)]
     """
+    taken = np.zeros(len(positions), dtype=bool)
     found: list[tuple[int, int]] = []
-    open_: list[tuple[int, int]] = [(0, len(positions))]
-    while open_:
-        first, behind = open_.pop()
-        if behind - first <= 2:
-            found.append((first, behind)) if behind > first else None
-            continue
-        start, end = _longest_run(positions[first:behind])
-        start, end = start + first, end + first
-        found.append((start, end))
-        open_ += [part for part in ((first, start), (end, behind)) if part[1] > part[0]]
+    for first, behind in sorted(_runs(positions), key=lambda run: (run[0] - run[1], run[0])):
+        # Neighbouring runs share their ends; the longer one keeps them.
+        free = np.flatnonzero(~taken[first:behind]) + first
+        if free.size:
+            found.append((int(free[0]), int(free[-1]) + 1))
+            taken[free] = True
     return sorted(found)
 
 
-def _longest_run(positions: NDArray[np.float64]) -> tuple[int, int]:
-    best = (0, 1)
+def _runs(positions: NDArray[np.float64]) -> list[tuple[int, int]]:
+    """Return the longest runs of equal steps from each place on; the end of one is the start of the next."""
+    found = []
     start = 0
-    while start < len(positions) - 1:
-        end = start + 2
+    while start < len(positions):
+        end = min(start + 2, len(positions))
+        if _on_a_line(positions[start:]):
+            end = len(positions)
         while end < len(positions) and _on_a_line(positions[start : end + 1]):
             end += 1
-        if end - start > best[1] - best[0]:
-            best = (start, end)
+        found.append((start, end))
+        if end == len(positions):
+            break
         start = end - 1
-    return best
+    return found
 
 
 def _on_a_line(positions: NDArray[np.float64]) -> bool:
     """Return whether positions lie evenly between the first and the last, within the tolerance."""
+    if len(positions) < 3:
+        return True
     fractions = np.linspace(0.0, 1.0, len(positions))[:, np.newaxis]
     expected = positions[0] + fractions * (positions[-1] - positions[0])
     step = float(np.linalg.norm(positions[-1] - positions[0])) / (len(positions) - 1)

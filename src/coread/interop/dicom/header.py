@@ -89,8 +89,6 @@ def read_instance(
             uids = _derived_uids(dataset, content, uids)
             marks.append(DERIVED_UIDS)
         frames = _checked_frames(dataset, parsed.transfer_syntax)
-        if frames and not is_encapsulated(parsed.transfer_syntax) and parsed.transfer_syntax not in NATIVE:
-            marks.append("its transfer syntax is not supported, its pixels cannot be shown")
         header = _index_entry(dataset, parsed.transfer_syntax, sop_class, uids, frames, derived)
         if not pixels:
             for name in _PIXEL_TAGS:

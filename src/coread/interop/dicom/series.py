@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from coread.core import Geometry, ImagePlane, Note
 from coread.interop.dicom.attributes import number, numbers, quiet
 from coread.interop.dicom.geometry import (
-    alike,
     by_place,
+    differences,
     equal_steps,
+    grouped,
     stack_geometry,
     tilt_degrees,
 )
@@ -133,41 +134,20 @@ def _arrange(series: str, members: list[Instance]) -> list[PartLayout]:
 
 
 def _stacks(slices: list[Slice]) -> list[_Stack]:
-    groups: list[list[Slice]] = []
-    for one in sorted(slices, key=lambda s: s.key):
-        home = next((group for group in groups if alike(group[0], one)), None)
-        if home is None:
-            groups.append([one])
-        else:
-            home.append(one)
-    found: list[_Stack] = []
-    for group in groups:
-        notes = _differences(group[0], groups) if len(groups) > 1 else []
-        for stack in _apart(group, notes):
-            found += _evenly_spaced(stack)
-    return sorted(found, key=_stack_order)
+    if not slices:
+        return []
+    groups = grouped(slices)
+    notes: list[Note] = []
+    if len(groups) > 1:
+        text_ = f"The series mixes {' and '.join(differences(groups))}; it is split by them."
+        notes.append(Note("information", "mixed_series", text_))
+    stacks = [stack for group in groups for stack in _apart(group, notes)]
+    return sorted((part for stack in stacks for part in _evenly_spaced(stack)), key=_stack_order)
 
 
 def _stack_order(stack: _Stack) -> tuple[Any, ...]:
     first = min(stack.slices, key=lambda s: (s.order[-1], s.key))
     return min(s.instance.header.instance_number or 0 for s in stack.slices), first.order, first.key
-
-
-def _differences(one: Slice, groups: list[list[Slice]]) -> list[Note]:
-    others = [group[0] for group in groups if group[0] is not one]
-    what = []
-    if any(o.localizer != one.localizer for o in others):
-        what.append("localizers")
-    if any(o.shape != one.shape for o in others):
-        what.append("sizes")
-    if any(not np.allclose(o.spacing, one.spacing, rtol=1e-3) for o in others):
-        what.append("pixel spacings")
-    if any(np.abs(o.orientation - one.orientation).max() > 1e-3 for o in others):
-        what.append("orientations")
-    if any(o.frame_of_reference != one.frame_of_reference for o in others):
-        what.append("frames of reference")
-    text_ = f"The series mixes {' and '.join(what) or 'kinds of pixels'}; it is split by them."
-    return [Note("information", "mixed_series", text_)]
 
 
 def _most_at_one_place(slices: list[Slice]) -> int:

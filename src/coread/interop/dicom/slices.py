@@ -316,12 +316,12 @@ def _place_enhanced(instance: Instance, placed: Placed) -> None:
         text_ = f"{len(frames)} functional groups for {header.frames} frames: their places are not known."
         placed.without.append((instance, None, (Note("warning", "functional_groups", text_),)))
         return
-    for index, frame in enumerate(frames):
-        found = _enhanced_slice(instance, index, (frame, *shared))
-        if found is None:
-            placed.without.append((instance, index, ()))
-        else:
-            placed.slices.append(found)
+    found = [_enhanced_slice(instance, index, (frame, *shared)) for index, frame in enumerate(frames)]
+    if not any(found):
+        placed.without.append((instance, None, ()))
+        return
+    placed.slices += [one for one in found if one is not None]
+    placed.without += [(instance, index, ()) for index, one in enumerate(found) if one is None]
 
 
 def functional_group(groups: tuple[Dataset, ...], name: str) -> Dataset:
