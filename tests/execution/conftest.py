@@ -1,0 +1,8 @@
+"""Makes `execution_handlers` importable, here and in the processes of a pool."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
