@@ -1,5 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { useCallback, useEffect, useMemo, useReducer, useRef, useState, useSyncExternalStore } from "react";
+import { flushSync } from "react-dom";
 import { api, ApiError } from "../api/client";
 import type { Concept, DecisionRequest, Finding, Part, Reading, Series, Study } from "../api/types";
 import { actionOf, AFTER_REVEAL, isTyping, type Action } from "../app/keys";
@@ -242,9 +243,12 @@ export function ReadingPage({ study, reading, setReading, refetchStudy }: Props)
       "tool.length": () => dispatch({ do: "tool", tool: "length" }),
       "tool.ellipse": () => dispatch({ do: "tool", tool: "ellipse" }),
       "finding.add": () => {
-        setTab("findings");
-        setDrawer(true);
-        requestAnimationFrame(() => field.current?.focus());
+        // the next key is the first letter of a finding: the field has to have the focus by then
+        flushSync(() => {
+          setTab("findings");
+          setDrawer(true);
+        });
+        field.current?.focus();
       },
       "finding.next": () => choose(neighbour(order, selected, 1) ?? selected ?? ""),
       "finding.previous": () => choose(neighbour(order, selected, -1) ?? selected ?? ""),
