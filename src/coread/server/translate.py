@@ -37,7 +37,6 @@ _REASONS = {
 }
 _KINDS = {
     ".dcm": "application/dicom",
-    ".json": "application/fhir+json",
     ".html": "text/html",
     ".pdf": "application/pdf",
     ".png": "image/png",
@@ -273,21 +272,21 @@ def comparison(site: Site, person: SecondReading, study: str, found: Comparison)
         match_version=difference.version,
         findings=findings,
         measurements=[
-            values.measurement(measured, identifier, _name(shown))
+            values.measurement(measured, identifier, shown.name)
             for identifier, (measured, shown) in found.measurements().items()
         ],
         maps=maps,
         segments=segments,
         silence=[said for shown in found.results if (said := _silence(shown)) is not None],
         notes=[
-            s.ModelNoteJson(model=_name(shown), kind=note.kind, code=note.code, text=note.text)
+            s.ModelNoteJson(model=shown.name, kind=note.kind, code=note.code, text=note.text)
             for shown in found.results
             if shown.result is not None
             for note in shown.result.notes
         ],
         models=[
             s.ModelJson(
-                name=_name(shown),
+                name=shown.name,
                 version=shown.row.provenance.version,
                 evidence_level=None if shown.card is None else shown.card.evidence_level,
                 card=f"/api/v1/models/{quote(shown.row.analyzer)}",
@@ -296,10 +295,6 @@ def comparison(site: Site, person: SecondReading, study: str, found: Comparison)
         ],
         stale=found.stale,
     )
-
-
-def _name(shown: ShownResult) -> str:
-    return shown.row.analyzer if shown.card is None else shown.card.name
 
 
 def _maps(site: Site, person: SecondReading, study: str, shown: ShownResult) -> list[s.MapJson]:
@@ -316,7 +311,7 @@ def _maps(site: Site, person: SecondReading, study: str, shown: ShownResult) -> 
                     low=one.low,
                     high=one.high,
                     part_key=part.layout.key,
-                    model=_name(shown),
+                    model=shown.name,
                     data=f"/api/v1/studies/{study}/maps/{identifier}/data",
                 )
             )
@@ -337,7 +332,7 @@ def _segments(
                     concept=values.concept(region.concept),
                     part_key=part.layout.key,
                     colour=_COLOURS[(before + len(found)) % len(_COLOURS)],
-                    model=_name(shown),
+                    model=shown.name,
                     finding=region.finding,
                     data=f"/api/v1/studies/{study}/segments/{region.identifier}/data",
                 )
@@ -346,7 +341,7 @@ def _segments(
 
 
 def _silence(shown: ShownResult) -> s.SilenceJson | None:
-    name, row = _name(shown), shown.row
+    name, row = shown.name, shown.row
     if row.not_applicable is not None:
         return s.SilenceJson(model=name, code="not_applicable", text=row.not_applicable)
     if row.failure is not None:
@@ -422,6 +417,8 @@ def to_sections(came: Sequence[s.SectionJson], person: SecondReading) -> tuple[S
 
 def media_type(name: str) -> str:
     """Return the media type of a file of a signed read."""
+    if name.endswith(".fhir.json"):
+        return "application/fhir+json"
     ending = name[name.rfind(".") :].lower()
     return _KINDS.get(ending) or mimetypes.guess_type(name)[0] or "application/octet-stream"
 

@@ -40,7 +40,9 @@ from coread.core.reading import (
 )
 from coread.errors import ReadingError
 from coread.storage import ConflictError, Library, StoredReport
-from coread.workflow import report_draft, signed_files
+from coread.workflow import report_draft
+from coread.workflow.export import SignedBundle, export_signed, new_uids, study_context
+from coread.workflow.export_objects import ResultOf
 from coread.workflow.visibility import (
     READERS,
     Caller,
@@ -179,9 +181,10 @@ class SecondReading:
                 "a study that is ready",
                 "try again when it is ready",
             )
-        results = self.view.results(study)
+        at = self.clock()
+        results = self.view.results(study, until=at)  # what comes later waits for the next reveal
         comparison = self._compare(reading, results)
-        event = Revealed(self.clock(), _to_decide(comparison.difference), comparison.difference.version)
+        event = Revealed(at, _to_decide(comparison.difference), comparison.difference.version)
         last = next((e for e in reversed(reading.events) if isinstance(e, Revealed)), None)
         unchanged = (
             last is not None
@@ -189,7 +192,7 @@ class SecondReading:
             and (last.findings, last.match_version) == (event.findings, event.match_version)
             and all(shown.row.saved_at <= last.at for shown in results)
         )
-        if not unchanged:
+        if reading.more_images or not unchanged:
             self._append(study, event, version)
         return comparison
 
@@ -362,7 +365,25 @@ class SecondReading:
         return written if kept is None else report_draft.merge(written, kept)
 
     def _files(self, reading: Reading, report: Report, comparison: Comparison) -> Mapping[str, bytes]:
-        return signed_files.make(self.library, self.view, reading, report, comparison.results)
+        shown = comparison.results
+        bundle = SignedBundle(
+            study=study_context(self.library, reading.study),
+            report=report,
+            results=tuple(
+                ResultOf(provenance=run.row.provenance, result=run.result, card=run.card)
+                for run in shown
+                if run.result is not None
+            ),
+            decisions=tuple(reading.decisions.values()),
+            new_uid=new_uids(self.library),
+            at=self.clock(),
+            silence=tuple(
+                (run.name, run.row.not_applicable or run.row.failure or "")
+                for run in shown
+                if run.result is None
+            ),
+        )
+        return export_signed(bundle)
 
     def _kept_words(self, study: str) -> Report | None:
         for stored in reversed(self.library.reports.of(study)):

@@ -88,6 +88,11 @@ class ShownResult:
     card: Card | None
     result: Result | None
 
+    @property
+    def name(self) -> str:
+        """Name of the analyzer for people."""
+        return self.row.analyzer if self.card is None else self.card.name
+
 
 class View:
     """What one caller may see now; made for one request, since it remembers what it looked up.

@@ -18,11 +18,12 @@ Role = Literal["image", "object", "duplicate", "quarantined", "refused"]
 def intake(
     person: Person,
     role: Annotated[list[Role] | None, Query()] = None,
+    study: str | None = None,
     cursor: str | None = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> IntakePage:
-    """What became of every file that the caller may know of, newest first."""
-    page = person.view.intake(roles=tuple(role or ()), cursor=cursor, limit=limit)
+    """What became of every file that the caller may know of, newest first; of one study where it is named."""
+    page = person.view.intake(roles=tuple(role or ()), study=study, cursor=cursor, limit=limit)
     return IntakePage(total=page.total, next=page.next, items=[translate.intake_entry(e) for e in page.items])
 
 
