@@ -222,7 +222,8 @@ def _emphysema(
 
 def _noise(volume: Volume, airways: Bools) -> float | None:
     """Return the standard deviation in the middle of the airways in HU, or None without any."""
-    core = erode(airways, 2.5, volume.geometry.spacing_mm)
+    spacing = volume.geometry.spacing_mm
+    core = erode(airways, max(2.5, 2.1 * sorted(spacing)[1]), spacing)  # clear of the blurred wall
     if np.count_nonzero(core) < 50:
         return None
     air = volume.values[core].astype(np.float64)

@@ -256,6 +256,11 @@ def _refine(
 ) -> NDArray[np.uint8]:
     """Return the labels at full resolution, the edges placed by density."""
     if factors == (1, 1, 1):
+        airway = labels == AIRWAYS
+        plane = ndimage.generate_binary_structure(3, 1)
+        plane[[0, 2]] = False
+        rim = ndimage.binary_dilation(airway, plane) & (full < EDGE_HU) & (labels == 0)
+        labels[rim] = AIRWAYS  # voxels that are half lumen, half wall
         return labels
     shape = (full.shape[0], full.shape[1], full.shape[2])
     fine = np.ascontiguousarray(enlarge(labels, factors, shape))
