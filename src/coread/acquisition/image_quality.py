@@ -82,7 +82,7 @@ def clipped_part(image: Image) -> tuple[float, float]:
     values = np.asarray(image.values)
     lowest = np.count_nonzero(values == values.min()) / values.size
     highest = np.count_nonzero(values == values.max()) / values.size
-    return lowest, highest
+    return float(lowest), float(highest)
 
 
 class ImageQuality:

@@ -238,7 +238,8 @@ def _settings(thorax: Thorax) -> Floats:
     settings = np.zeros(_kernels.SETTINGS)
     settings[_kernels.SCALE_X : _kernels.SCALE_Z + 1] = thorax.scale
     settings[_kernels.FAT_MM] = thorax.fat_mm
-    settings[_kernels.BREAST] = 1.0 if thorax.sex == "F" else 0.0
+    if thorax.sex == "F":  # pressed flat against the detector when the arms are down
+        settings[_kernels.BREAST] = 0.45 if thorax.arms == "down" else 1.0
     settings[_kernels.EMPHYSEMA] = thorax.emphysema
     settings[_kernels.EMPHYSEMA_HU] = thorax.emphysema_hu
     settings[_kernels.HEART_SIZE] = thorax.heart_size
