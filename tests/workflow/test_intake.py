@@ -9,6 +9,8 @@ import random
 import time
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -382,6 +384,19 @@ def test_a_kill_loses_nothing_and_the_rest_is_taken_up_again(tmp_path: Path) -> 
         ingest(library, [files])
         assert library.instances.studies().items[0].instances == 250
         assert library.audit.verify().intact
+
+
+def test_three_at_once_take_every_file_in_once(shared: Path, tmp_path: Path) -> None:
+    folders = [shared / "dicom" / name for name in (*CONFLICTING, "dcmqi_ct3_seg")]
+    with ExitStack() as stack:
+        libraries = [stack.enter_context(Library.open(tmp_path, durable=False)) for _ in range(3)]
+        pool = stack.enter_context(ThreadPoolExecutor(3))
+        summaries = list(pool.map(lambda library: ingest(library, folders), libraries))
+        first = libraries[0]
+        kept = [e for s in summaries for e in s.entries if e.role in ("image", "object")]
+        assert len({e.instance for e in kept}) == len(kept) == len(first.instances.digests())
+        assert all(s.counts["refused"] == summaries[0].counts["refused"] for s in summaries)
+        assert first.audit.verify().intact
 
 
 def test_names_in_odd_character_sets_are_indexed(library: Library) -> None:

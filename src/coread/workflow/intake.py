@@ -11,7 +11,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ Progress = Callable[[float, str], None]
 logger = logging.getLogger(__name__)
 
 ROLES: tuple[FileRole, ...] = ("image", "object", "duplicate", "quarantined", "refused")
+_AGAIN = "the same file again"
 _GROUP_FILES = 128
 _GROUP_BYTES = 64 << 20
 
@@ -273,7 +274,7 @@ def _decide(library: Library, group: _Group, file: SourceFile, settings: IntakeS
     known = _known(library, group, header.instance)
     if known is not None:
         if content == known:
-            return decision("duplicate", "the same file again")
+            return decision("duplicate", _AGAIN)
         unequal = difference(instance, read_instance(known))
         if unequal is None:
             return decision("duplicate", "the same instance in another encoding; the first is kept")
@@ -317,7 +318,7 @@ def _write(library: Library, group: _Group, actor: str, settings: IntakeSettings
     digests = iter(library.objects.put_many(contents))
     kept = [(d, next(digests) if d.content is not None else None) for d in group.decisions]
     try:
-        _write_rows(library, kept, actor)
+        return _write_rows(library, kept, actor)
     except ConflictError:
         # Another process was faster with one of them: decide and write one by one.
         if len(group.decisions) == 1:
@@ -333,44 +334,52 @@ def _write(library: Library, group: _Group, actor: str, settings: IntakeSettings
                 single.add(_decide(library, _Group(), source, settings))
             written += _write(library, single, actor, settings)
         return written
-    return list(group.decisions)
 
 
 def _quarantine(library: Library, decision: _Decision, actor: str) -> list[_Decision]:
     """Keep aside what another process has come before with."""
     entry = decision.entry
-    aside = FileEntry(
-        path=entry.path,
+    aside = replace(
+        entry,
         role="quarantined",
         reason="the same UIDs came from elsewhere at the same time; hand the file in again",
-        study=entry.study,
-        series=entry.series,
-        instance=entry.instance,
-        marks=entry.marks,
     )
     changed = _Decision(aside, decision.content, decision.header)
-    _write_rows(library, [(changed, content_digest(decision.content or b""))], actor)
-    return [changed]
+    return _write_rows(library, [(changed, content_digest(decision.content or b""))], actor)
 
 
-def _write_rows(library: Library, kept: Sequence[tuple[_Decision, str | None]], actor: str) -> None:
-    images: Counter[str] = Counter()
-    objects: Counter[str] = Counter()
-    arrivals = []
+def _write_rows(
+    library: Library, kept: Sequence[tuple[_Decision, str | None]], actor: str
+) -> list[_Decision]:
+    """Write index, intake log and audit log; what another process brought meanwhile becomes a duplicate."""
+    written: list[_Decision] = []
+    received: Counter[tuple[str, str]] = Counter()
     with library.transaction():
         at = library.now()
-        for decision, digest in kept:
-            header = decision.header
-            if decision.is_new and header is not None and digest is not None:
-                arrivals.append(Arrival(header, digest, len(decision.content or b"")))
-                (images if header.acquired else objects)[header.study] += 1
-        library.instances.add_many(arrivals)
-        for decision, digest in kept:
-            header = decision.header
-            acquired = None if header is None else header.acquired
-            library.intake.record(decision.entry, digest, at, acquired=acquired)
-        for action, counted in (("images.received", images), ("objects.received", objects)):
-            for study, number in counted.items():
-                library.audit.append(actor, action, study, {"instances": str(number)})
-    for decision, _ in kept:
+        arrivals = [
+            Arrival(decision.header, digest, len(decision.content or b""))
+            for decision, digest in kept
+            if decision.is_new and decision.header is not None and digest is not None
+        ]
+        is_new = iter(library.instances.add_many(arrivals))
+        for decided, digest in kept:
+            decision, header = decided, decided.header
+            if decided.is_new and header is not None:
+                if next(is_new):
+                    action = "images.received" if header.acquired else "objects.received"
+                    received[action, header.study] += 1
+                else:
+                    entry = replace(decided.entry, role="duplicate", reason=_AGAIN)
+                    decision = _Decision(entry, None, header)
+            library.intake.record(
+                decision.entry,
+                None if decision.content is None else digest,
+                at,
+                acquired=None if header is None else header.acquired,
+            )
+            written.append(decision)
+        for (action, study), number in received.items():
+            library.audit.append(actor, action, study, {"instances": str(number)})
+    for decision in written:
         logger.info("%s %s", decision.entry.role, decision.entry.instance or "without UID")
+    return written
