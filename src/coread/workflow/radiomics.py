@@ -1,0 +1,471 @@
+"""Radiomics of files: images with masks from NIfTI, NRRD, DICOM SEG and RTSTRUCT to tables and SR."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from coread.core import CodedConcept, Finding, Image, LabelMap, Mask, MaskRegion, Model, PatientSpace, Volume
+from coread.errors import AnalysisError, CoreadError, DataError, InputError
+from coread.interop import nifti
+from coread.interop.authorship import Author, Equipment, NewUid
+from coread.interop.dicom import Instance, find_files, load_series, read_instance
+from coread.interop.dicom.regions import read_regions
+from coread.interop.dicom.seg import TrackedRegion, write_regions
+from coread.interop.dicom.sr import write_report
+from coread.interop.dicom.writing import Source
+from coread.interop.report_content import ObjectReference, ReportContent, SegmentReference
+from coread.quant.radiomics import FeatureTable, Settings, extract
+from coread.quant.radiomics.analyzer import feature_measurements
+from coread.quant.radiomics.provenance import provenance
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from pydicom.dataset import Dataset
+
+Progress = Callable[[float, str], None]
+REGION_CLASSES = (
+    "1.2.840.10008.5.1.4.1.1.66.4",
+    "1.2.840.10008.5.1.4.1.1.66.7",
+    "1.2.840.10008.5.1.4.1.1.481.3",
+)
+_IMAGE_COLUMNS = ("case", "image", "mask")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LoadedImage:
+    """An image to measure.
+
+    Attributes:
+        volume: Its values on a grid.
+        instances: The DICOM instances it was read from; empty for other files.
+        objects: SEG and RT Structure Sets that came with it.
+    """
+
+    volume: Volume | Image
+    instances: tuple[Instance, ...] = ()
+    objects: tuple[Dataset, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CaseResult:
+    """The features of one case.
+
+    Attributes:
+        table: All of them.
+        provenance: Where they come from, one document for each file of masks.
+        regions: Concept and mask of each region of a DICOM image, by label.
+    """
+
+    table: FeatureTable
+    provenance: tuple[dict[str, Any], ...]
+    regions: dict[str, tuple[CodedConcept, Mask]] = field(default_factory=dict)
+
+
+def load_image(path: Path, *, series: str | None = None) -> LoadedImage:
+    """Return the image in a NIfTI, NRRD or MetaImage file, or in DICOM files, a folder or a zip.
+
+    Args:
+        path: Where it is.
+        series: The key of the DICOM series to take where there are several.
+
+    Raises:
+        DataError: There is no image.
+        InputError: There are several; the keys are named.
+    """
+    if nifti.is_image_file(path):
+        return LoadedImage(nifti.read_volume(path))
+    instances = _instances(path)
+    objects = tuple(i.dataset for i in instances if i.dataset.get("SOPClassUID") in REGION_CLASSES)
+    images = [i for i in instances if i.header.role == "image"]
+    if not images:
+        raise DataError(f"no image in {path.name}", "expected DICOM images, NIfTI, NRRD or MetaImage")
+    parts = {part.key: part.value for part in load_series(images) if isinstance(part.value, Volume | Image)}
+    if series is not None:
+        parts = {key: value for key, value in parts.items() if key == series}
+    if len(parts) != 1:
+        known = ", ".join(parts) or "none"
+        raise InputError(
+            f"{len(parts)} images in {path.name}", "expected one", f"name one with --series: {known}"
+        )
+    (value,) = parts.values()
+    used = set(value.source_instances)
+    return LoadedImage(value, tuple(i for i in images if i.header.instance in used), objects)
+
+
+def _instances(path: Path) -> list[Instance]:
+    found = []
+    for source in find_files([path]):
+        try:
+            found.append(read_instance(source.open()))
+        except DataError:
+            continue  # what is no DICOM lies beside: a README, a table
+    return found
+
+
+def load_masks(path: Path, image: LoadedImage) -> LabelMap | dict[str, tuple[CodedConcept, Mask]]:
+    """Return the regions in a NIfTI, NRRD or MetaImage label map, a SEG or an RT Structure Set.
+
+    A label map with a single label is named after its file.
+
+    Raises:
+        DataError: There are none, or they don't belong to the image.
+    """
+    if nifti.is_image_file(path):
+        labels = nifti.read_label_map(path)
+        if not labels.labels:
+            raise DataError(f"{path.name} has no label", "expected a voxel above 0", "give the mask")
+        stem = path.name.split(".")[0]
+        one = len(labels.labels) == 1
+        concepts = {
+            value: CodedConcept(f"label-{value}", "99COREAD", stem if one else f"{stem} {value}")
+            for value in labels.labels
+        }
+        return replace(labels, labels=concepts)
+    objects = [i.dataset for i in _instances(path) if i.dataset.get("SOPClassUID") in REGION_CLASSES]
+    return _segments(objects, image, path.name)
+
+
+def _segments(
+    objects: Sequence[Dataset], image: LoadedImage, name: str
+) -> dict[str, tuple[CodedConcept, Mask]]:
+    if not isinstance(image.volume, Volume):
+        raise DataError("regions in space on a projection", "expected a volume", "give the volume")
+    found: dict[str, tuple[CodedConcept, Mask]] = {}
+    for dataset in objects:
+        for segment in read_regions(dataset, image.volume):
+            if isinstance(segment.mask, Mask):
+                label, n = segment.concept.meaning, 1
+                while label in found:
+                    n += 1
+                    label = f"{segment.concept.meaning} {n}"
+                found[label] = (segment.concept, segment.mask)
+    if not found:
+        raise DataError(
+            f"no region in {name}", "expected a label map, a SEG or an RT Structure Set", "give one of them"
+        )
+    return found
+
+
+def extract_case(
+    image: Path,
+    masks: Sequence[Path],
+    settings: Settings,
+    *,
+    case: str = "",
+    series: str | None = None,
+    jobs: int = 1,
+    progress: Progress | None = None,
+) -> tuple[CaseResult, LoadedImage]:
+    """Return the features of the regions of an image, with where they come from.
+
+    Args:
+        image: Image file or DICOM folder.
+        masks: Mask files; without any, the SEG and RT Structure Sets beside the DICOM images are taken.
+        settings: What is computed and how.
+        case: Name of the case; the image's name unless given.
+        series: Key of the DICOM series, where there are several.
+        jobs: Threads.
+        progress: Called with the share done and words.
+
+    Raises:
+        DataError: A file can't be used.
+        InputError: Image and settings don't fit.
+    """
+    loaded = load_image(image, series=series)
+    case = case or image.name.split(".")[0]
+    if masks:
+        groups = [load_masks(path, loaded) for path in masks]
+    else:
+        groups = [_segments(loaded.objects, loaded, image.name)]
+    tables, documents = [], []
+    regions: dict[str, tuple[CodedConcept, Mask]] = {}
+    for n, group in enumerate(groups):
+
+        def tell(share: float, n: int = n) -> None:
+            if progress is not None:
+                progress((n + share) / len(groups), case)
+
+        named = group if isinstance(group, LabelMap) else {label: mask for label, (_, mask) in group.items()}
+        table = extract(loaded.volume, named, settings, case=case, jobs=jobs, progress=tell)
+        tables.append(table)
+        documents.append(provenance(loaded.volume, named, settings, table))
+        if not isinstance(group, LabelMap):
+            regions.update(group)
+        elif loaded.instances:
+            for value, concept in group.labels.items():
+                mask = group.mask(value)
+                if isinstance(mask, Mask):
+                    regions[concept.meaning] = (concept, mask)
+    labels = [label for table in tables for label in table.labels]
+    repeated = sorted({label for label in labels if labels.count(label) > 1})
+    if repeated:
+        raise InputError(
+            f"two masks are called {', '.join(repeated)}", "expected one name a region", "rename one file"
+        )
+    joined = FeatureTable(
+        tuple(item for table in tables for item in table),
+        {name: said for table in tables for name, said in table.diagnostics.items()},
+        {name: said for table in tables for name, said in table.notes.items()},
+        case,
+    )
+    return CaseResult(joined, tuple(documents), regions), loaded
+
+
+def feature_report(
+    result: CaseResult, image: LoadedImage, *, version: str, at: datetime, new_uid: NewUid
+) -> dict[str, Dataset]:
+    """Return the SEG of the regions and the SR (TID 1500) with a group of IBSI measurements for each.
+
+    The report is preliminary: nobody has read it.
+
+    Args:
+        result: Features with their regions.
+        image: The DICOM image they were measured on.
+        version: Of the software.
+        at: When, with offset.
+        new_uid: Gives the objects their UIDs.
+
+    Raises:
+        InputError: The image did not come from DICOM, or has no frame of reference.
+    """
+    volume = image.volume
+    if not image.instances or not isinstance(volume, Volume) or volume.frame_of_reference is None:
+        raise InputError(
+            "a structured report on an image without DICOM instances in a frame of reference",
+            "expected DICOM images",
+            "write .csv, .parquet or .json instead",
+        )
+    masks = {name: mask for name, (_, mask) in result.regions.items() if mask.voxels.any()}
+    kept = replace(result.table, features=tuple(item for item in result.table if item.label in masks))
+    measured = feature_measurements(kept, masks, volume)
+    origin = Model("Radiomics", version, None, "measurement")
+    author = Author(origin=origin, at=at, equipment=Equipment(version=version), new_uid=new_uid)
+    by_uid = {i.header.instance: i for i in image.instances}
+    first = by_uid[volume.source_instances[0]]
+    source = Source(
+        dataset=first.dataset,
+        instances=volume.source_instances,
+        simulated=volume.acquisition.simulated,
+    )
+    tracked = [
+        TrackedRegion(concept, masks[name], name)
+        for name, (concept, _) in result.regions.items()
+        if name in masks
+    ]
+    segmentation = write_regions(tracked, source, author, description="Regions measured")
+    frame = PatientSpace(volume.frame_of_reference)
+    findings = tuple(
+        Finding(
+            region.tracking,
+            region.concept,
+            "present",
+            origin,
+            region=MaskRegion(masks[region.tracking], frame),
+            measurements=tuple(m for m in measured if f"region {region.tracking}" in m.flags),
+        )
+        for region in tracked
+    )
+    segments = {
+        region.tracking: SegmentReference(
+            str(segmentation.SOPClassUID),
+            str(segmentation.SOPInstanceUID),
+            number,
+            instances=volume.source_instances,
+        )
+        for number, region in enumerate(tracked, 1)
+    }
+    content = ReportContent(
+        headers=tuple(i.header for i in image.instances),
+        findings=findings,
+        segments=segments,
+        objects=(
+            ObjectReference(
+                str(segmentation.SOPClassUID),
+                str(segmentation.SOPInstanceUID),
+                str(segmentation.SeriesInstanceUID),
+            ),
+        ),
+    )
+    return {"seg": segmentation, "sr": write_report(content, source, author)}
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One case of a batch: its name, its image, its masks."""
+
+    name: str
+    image: Path
+    masks: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchResult:
+    """What came of a batch: the long table, and the cases that could not be measured with the reason."""
+
+    frame: pd.DataFrame
+    refused: tuple[tuple[str, str], ...]
+    resumed: int
+
+
+def read_cases(path: Path) -> tuple[Case, ...]:
+    """Return the cases of a CSV with columns ``case``, ``image`` and ``mask``; several masks, several rows.
+
+    Paths are taken from the folder of the CSV.
+
+    Raises:
+        DataError: The file or a column is missing, or a case has two images.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as stream:
+            reader = csv.DictReader(stream)
+            missing = [name for name in _IMAGE_COLUMNS if name not in (reader.fieldnames or ())]
+            if missing:
+                raise DataError(
+                    f"{path.name} has no column {', '.join(missing)}", "expected case, image and mask"
+                )
+            rows = [{name: (row[name] or "").strip() for name in _IMAGE_COLUMNS} for row in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path.name} can't be read: {error}", "expected a CSV of cases") from error
+    grouped: dict[str, list[dict[str, str]]] = {}
+    for row in rows:
+        grouped.setdefault(row["case"], []).append(row)
+    cases = []
+    for name, members in grouped.items():
+        images = {row["image"] for row in members}
+        if not name or len(images) != 1 or not images.pop():
+            raise DataError(
+                f"case {name!r} in {path.name} has no name or not one image",
+                "expected a name and one image a case",
+            )
+        masks = tuple(path.parent / row["mask"] for row in members if row["mask"])
+        cases.append(Case(name, path.parent / members[0]["image"], masks))
+    if not cases:
+        raise DataError(f"{path.name} lists no case", "expected a row a mask")
+    return tuple(cases)
+
+
+def extract_batch(
+    cases: Sequence[Case],
+    settings: Settings,
+    folder: Path,
+    *,
+    jobs: int = 1,
+    resume: bool = False,
+    progress: Progress | None = None,
+) -> BatchResult:
+    """Return the features of many cases; what is done is kept in a folder until all are.
+
+    Args:
+        cases: What to measure.
+        settings: What is computed and how.
+        folder: Where finished cases are kept, one Parquet file and one document of provenance each.
+        jobs: Processes.
+        resume: Take up finished cases of the same files and settings.
+        progress: Called with the share done and the name of the last case.
+    """
+    import pandas as pd
+
+    folder.mkdir(parents=True, exist_ok=True)
+    places = {case.name: folder / _digest(case, settings) for case in cases}
+    open_cases = [c for c in cases if not (resume and _finished(places[c.name]))]
+    resumed = len(cases) - len(open_cases)
+    refused: list[tuple[str, str]] = []
+
+    def done(case: Case, reason: str | None, number: int) -> None:
+        if reason is not None:
+            refused.append((case.name, reason))
+        if progress is not None:
+            progress((resumed + number) / len(cases), case.name)
+
+    if jobs > 1 and len(open_cases) > 1:
+        with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+            running = {pool.submit(_measure, c, settings, places[c.name]): c for c in open_cases}
+            try:
+                for number, future in enumerate(as_completed(running), 1):
+                    done(running[future], future.result(), number)
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+    else:
+        for number, case in enumerate(open_cases, 1):
+            done(case, _measure(case, settings, places[case.name]), number)
+    made = [places[case.name] for case in cases if _finished(places[case.name])]
+    frames = [pd.read_parquet(place.with_suffix(".parquet")) for place in made]
+    frame = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+    order = {case.name: n for n, case in enumerate(cases)}
+    return BatchResult(frame, tuple(sorted(refused, key=lambda r: order[r[0]])), resumed)
+
+
+def _digest(case: Case, settings: Settings) -> str:
+    stamps = [
+        (str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) if path.exists() else str(path)
+        for path in (case.image, *case.masks)
+    ]
+    text = json.dumps([case.name, stamps, settings.to_table()], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+def _finished(place: Path) -> bool:
+    return place.with_suffix(".parquet").is_file() and place.with_suffix(".json").is_file()
+
+
+def _measure(case: Case, settings: Settings, place: Path) -> str | None:
+    """Measure a case and keep it; return why it could not be, or None."""
+    try:
+        result, _ = extract_case(case.image, case.masks, settings, case=case.name)
+    except CoreadError as error:
+        return str(error)
+    partial = place.with_suffix(".partial")
+    result.table.frame().to_parquet(partial)
+    place.with_suffix(".json").write_text(json.dumps(result.provenance), encoding="utf-8")
+    partial.replace(place.with_suffix(".parquet"))  # a name appears when its content is whole
+    return None
+
+
+def write_table(frame: pd.DataFrame, path: Path) -> None:
+    """Write a table as CSV, Parquet or JSON, by the ending of the name.
+
+    Raises:
+        InputError: Another ending.
+    """
+    kind = path.suffix.lower()
+    if kind == ".csv":
+        frame.to_csv(path, index=False)
+    elif kind == ".parquet":
+        frame.to_parquet(path, index=False)
+    elif kind == ".json":
+        frame.to_json(path, orient="records", indent=1, double_precision=15)
+    else:
+        raise InputError(f"{path.name} ends in {kind or 'nothing'}", "expected .csv, .parquet or .json")
+
+
+def wide(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a long table as one row a region."""
+    names = frame[["filter", "feature", "aggregation", "discretisation"]].itertuples(index=False, name=None)
+    column = [".".join(part.replace(":", "") for part in row if part) for row in names]
+    order = dict.fromkeys(column)
+    keyed = frame.assign(column=column)
+    keys = keyed[["case", "label"]].drop_duplicates()
+    table = keyed.pivot(index=["case", "label"], columns="column", values="value")
+    return (
+        table.reindex(columns=list(order))
+        .reindex(list(keys.itertuples(index=False, name=None)))
+        .reset_index()
+    )
+
+
+def refused_words(refused: Iterable[tuple[str, str]]) -> AnalysisError:
+    """Return what to say of cases that could not be measured."""
+    listed = "; ".join(f"{name}: {reason}" for name, reason in refused)
+    return AnalysisError(
+        f"not measured: {listed}", "expected every case to be measured", "correct these cases"
+    )
