@@ -35,7 +35,18 @@ _BODIES: dict[str, Any] = {
     "save_report": {"sections": [], "measurements": []},
     "choose": {"reader": "nobody"},
 }
-_CALLS_THAT_CHANGE_THE_CALLER = {"open_reading", "hand_in", "store", "store_study"}
+_PARTS = b"--b\r\nContent-Type: application/dicom\r\n\r\nno DICOM\r\n--b--\r\n"
+_STOW = {
+    "content": _PARTS,
+    "headers": {"Content-Type": "multipart/related; type=application/dicom; boundary=b"},
+}
+# asked last, since they change what the caller may see of the rest
+_CALLS_THAT_CHANGE: dict[str, Any] = {
+    "hand_in": {"files": {"files": ("words.txt", b"no DICOM")}},
+    "store": _STOW,
+    "store_study": _STOW,
+    "open_reading": {},
+}
 
 
 def routes(app: FastAPI) -> Iterator[tuple[str, str, str]]:
@@ -66,8 +77,10 @@ def fills(path: str, names: dict[str, list[str]]) -> list[str]:
 def answers(app: FastAPI, client: TestClient, names: dict[str, list[str]]) -> dict[str, tuple[Any, ...]]:
     """Return what every route answers to a caller, with every filling of its path."""
     found: dict[str, tuple[Any, ...]] = {}
-    for method, path, name in routes(app):
-        if name in _CALLS_THAT_CHANGE_THE_CALLER:
+    listed = list(routes(app))
+    changing = [route for route in listed if route[2] in _CALLS_THAT_CHANGE]
+    for method, path, name in listed:
+        if name in _CALLS_THAT_CHANGE:
             continue
         body = None if method in ("GET", "HEAD", "OPTIONS", "DELETE") else _BODIES.get(name, {})
         kinds = next((k for prefix, k in _ACCEPT.items() if path.startswith(prefix)), ("application/json",))
@@ -79,6 +92,10 @@ def answers(app: FastAPI, client: TestClient, names: dict[str, list[str]]) -> di
                 sorted(answer.headers.items()),
                 answer.content,
             )
+    for method, path, name in changing:
+        for filled in fills(path, {**names, "study": names["study"][::-1]}):
+            answer = client.request(method, filled, **_CALLS_THAT_CHANGE[name])
+            found[f"{method} {filled}"] = (answer.status_code, sorted(answer.headers.items()), answer.content)
     return found
 
 

@@ -140,7 +140,7 @@ def stored_frame(site: Site, row: StoredInstance, frame: int) -> NDArray[Any]:
 
 
 def instance(site: Site, row: StoredInstance) -> Instance:
-    """Return an instance with its undecoded pixels; one of many frames is kept: they are asked for in turn."""
+    """Return an instance with its undecoded pixels; one of many frames is kept for the next one."""
     if row.header.frames <= 1:
         return read_instance(site.library.objects.get(row.digest))
     key = ("instance", row.digest)

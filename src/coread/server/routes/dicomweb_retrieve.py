@@ -10,6 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
+from pydicom import dcmwrite
+from pydicom.dataset import Dataset
 from pydicom.encaps import get_frame
 from pydicom.uid import UID
 from starlette.exceptions import HTTPException
@@ -24,24 +26,25 @@ from coread.storage import StoredInstance
 from coread.workflow.visibility import HiddenError, View
 
 router = APIRouter(prefix="/dicom-web/studies/{study}", tags=["dicomweb"])
+_BIG_ENDIAN = "1.2.840.10008.1.2.2"
 _KEEP = {"Cache-Control": "private, max-age=3600"}
 _JSON = ("application/dicom+json", "application/json")
 
 
 @router.get("")
-def study(study: str, request: Request, site: TheSite, client: Client) -> Response:
+def study_files(study: str, request: Request, site: TheSite, client: Client) -> Response:
     """All visible instances of a study."""
     return _instances(request, site, _of_study(client.view, study))
 
 
 @router.get("/series/{series}")
-def series(study: str, series: str, request: Request, site: TheSite, client: Client) -> Response:
+def series_files(study: str, series: str, request: Request, site: TheSite, client: Client) -> Response:
     """All visible instances of a series."""
     return _instances(request, site, client.view.instances(study, series))
 
 
 @router.get("/series/{series}/instances/{instance}")
-def instance(
+def instance_file(
     study: str, series: str, instance: str, request: Request, site: TheSite, client: Client
 ) -> Response:
     """An instance, as it is stored or as explicit little endian."""
@@ -247,7 +250,19 @@ def _file(site: Site, row: StoredInstance, *, plain: bool) -> bytes:
         dataset.PixelData = data if len(data) % 2 == 0 else data + b"\0"
         dataset["PixelData"].VR = "OW" if dataset.BitsAllocated > 8 else "OB"
         dataset["PixelData"].is_undefined_length = False
+    if row.header.transfer_syntax == _BIG_ENDIAN:
+        _turn_words(dataset)
     dataset.file_meta.TransferSyntaxUID = UID(EXPLICIT)
     target = io.BytesIO()
-    dataset.save_as(target, implicit_vr=False, little_endian=True, enforce_file_format=True)
+    dcmwrite(
+        target, dataset, implicit_vr=False, little_endian=True, enforce_file_format=True, force_encoding=True
+    )
     return target.getvalue()
+
+
+def _turn_words(dataset: Dataset) -> None:
+    """Turn binary words of a big endian data set to little endian, but for the pixels, which are set anew."""
+    for element in dataset.iterall():
+        size = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}.get(element.VR)
+        if size is not None and element.tag != 0x7FE00010 and element.value:
+            element.value = np.frombuffer(element.value, f">u{size}").astype(f"<u{size}").tobytes()

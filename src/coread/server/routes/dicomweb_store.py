@@ -49,7 +49,7 @@ async def _store(request: Request, site: Site, actor: str, study: str | None) ->
         parts = media.read_parts(kind, bytes(body))
     except InputError as error:
         raise HTTPException(400, str(error)) from error
-    if any(not part_kind.lower().startswith("application/dicom") for part_kind, _ in parts):
+    if any(media.accepted(part_kind)[0].type != "application/dicom" for part_kind, _ in parts):
         raise HTTPException(415, "a part is not application/dicom")
     return await run_in_threadpool(_take_in, request, site, actor, study, [content for _, content in parts])
 
