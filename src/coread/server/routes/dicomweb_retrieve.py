@@ -10,8 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
-from pydicom import dcmwrite
-from pydicom.dataset import Dataset
+from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import get_frame
 from pydicom.uid import UID
 from starlette.exceptions import HTTPException
@@ -252,11 +251,13 @@ def _file(site: Site, row: StoredInstance, *, plain: bool) -> bytes:
         dataset["PixelData"].is_undefined_length = False
     if row.header.transfer_syntax == _BIG_ENDIAN:
         _turn_words(dataset)
-    dataset.file_meta.TransferSyntaxUID = UID(EXPLICIT)
+    plain_copy = Dataset()  # one that remembers no other encoding
+    for element in dataset:
+        plain_copy.add(element)
+    plain_copy.file_meta = FileMetaDataset()
+    plain_copy.file_meta.TransferSyntaxUID = UID(EXPLICIT)
     target = io.BytesIO()
-    dcmwrite(
-        target, dataset, implicit_vr=False, little_endian=True, enforce_file_format=True, force_encoding=True
-    )
+    plain_copy.save_as(target, implicit_vr=False, little_endian=True, enforce_file_format=True)
     return target.getvalue()
 
 
