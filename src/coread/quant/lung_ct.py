@@ -92,11 +92,16 @@ def emphysema_probability(laa_950: float, *, threshold: float = EMPHYSEMA_LAA) -
     The measured percentage is taken as the true one plus a normal error whose standard deviation
     follows from the 95 % limit of a change in one subject, 3.7 points: 3.7 / (1.96 * sqrt 2) = 1.33.
     It is a statement on the repeatability of the number, not on the patient's disease, and has not
-    been calibrated on patients.
+    been calibrated on patients. The profile that gives the limit speaks of changes in one person under
+    its conditions (without adjustment for lung volume) and makes no claim for a single scan.
 
     Args:
         laa_950: Measured, in percent.
         threshold: In percent.
+
+    References:
+        QIBA Profile: Computed Tomography: Lung Densitometry, 2020 (changes of 3.7 % and 18 HU); Amaza IP
+        et al. Int J Chron Obstruct Pulmon Dis 2021;16:1231-1242 (5 %).
 
     Examples:
         >>> emphysema_probability(5.0), round(emphysema_probability(8.7), 3)
