@@ -11,17 +11,21 @@ from typing import Any
 
 import nibabel
 import numpy as np
-import SimpleITK
 from numpy.typing import NDArray
 
 from coread.core import Acquisition, CodedConcept, Geometry, LabelMap, Map, Mask, Volume
 from coread.errors import DataError, GeometryError, InputError
 
-_itk: Any = SimpleITK  # the functions of both carry no types
-_nib: Any = nibabel
+_nib: Any = nibabel  # its functions carry no types
 NIFTI = (".nii", ".nii.gz")
 ITK = (".nrrd", ".nhdr", ".mha", ".mhd")
 _TO_LPS = np.diag((-1.0, -1.0, 1.0, 1.0))
+
+
+def _itk() -> Any:
+    import SimpleITK  # takes a while, and only these formats need it
+
+    return SimpleITK
 
 
 def is_image_file(path: Path | str) -> bool:
@@ -86,7 +90,7 @@ def write_volume(value: Volume | Map | Mask | LabelMap, path: Path | str) -> Non
     if path.name.lower().endswith(NIFTI):
         _nib.save(to_nibabel(value), path)
     elif path.suffix.lower() in ITK:
-        _itk.WriteImage(to_sitk(value), path, True)
+        _itk().WriteImage(to_sitk(value), path, True)
     else:
         raise InputError(
             f"{path.name} names no format written here",
@@ -126,7 +130,7 @@ def from_nibabel(image: Any) -> tuple[NDArray[Any], Geometry]:
 def to_sitk(value: Volume | Map | Mask | LabelMap) -> Any:
     """Return a located value as a SimpleITK image."""
     array, geometry = _located(value)
-    image = _itk.GetImageFromArray(array)
+    image = _itk().GetImageFromArray(array)
     directions = geometry.directions[:, ::-1]
     image.SetSpacing(geometry.spacing_mm[::-1])
     image.SetOrigin(geometry.origin_mm)
@@ -150,7 +154,7 @@ def from_sitk(image: Any) -> tuple[NDArray[Any], Geometry]:
             f"{image.GetNumberOfComponentsPerPixel()} channels",
             "expected one volume of three dimensions and one value a voxel",
         )
-    array: NDArray[Any] = _itk.GetArrayFromImage(image)
+    array: NDArray[Any] = _itk().GetArrayFromImage(image)
     affine = np.eye(4)
     directions = np.array(image.GetDirection()).reshape(3, 3) * np.array(image.GetSpacing())
     affine[:3, :3] = directions[:, ::-1]
@@ -177,7 +181,7 @@ def _read(path: Path) -> tuple[NDArray[Any], Geometry]:
         if name.endswith(NIFTI):
             return from_nibabel(_nib.load(path))
         if name.endswith(ITK):
-            return from_sitk(_itk.ReadImage(path))
+            return from_sitk(_itk().ReadImage(path))
     except GeometryError as error:
         raise DataError(f"{path.name}: {error.came}", "expected a grid in millimetres") from error
     except (_nib.filebasedimages.ImageFileError, RuntimeError, OSError, EOFError, ValueError) as error:

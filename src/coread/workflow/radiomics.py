@@ -1,4 +1,7 @@
-"""Radiomics of files: images with masks from NIfTI, NRRD, DICOM SEG and RTSTRUCT to tables and SR."""
+"""Radiomics of files: images with masks from NIfTI, NRRD, DICOM SEG and RTSTRUCT to tables and SR.
+
+What reads and writes DICOM is imported where DICOM comes in: a command on NIfTI starts without it.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +19,6 @@ from typing import TYPE_CHECKING, Any
 from coread.core import CodedConcept, Finding, Image, LabelMap, Mask, MaskRegion, Model, PatientSpace, Volume
 from coread.errors import AnalysisError, CoreadError, DataError, InputError
 from coread.interop import nifti
-from coread.interop.authorship import Author, Equipment, NewUid
-from coread.interop.dicom import Instance, find_files, load_series, read_instance
-from coread.interop.dicom.regions import read_regions
-from coread.interop.dicom.seg import TrackedRegion, write_regions
-from coread.interop.dicom.sr import write_report
-from coread.interop.dicom.writing import Source
-from coread.interop.report_content import ObjectReference, ReportContent, SegmentReference
 from coread.quant.radiomics import FeatureTable, Settings, extract
 from coread.quant.radiomics.analyzer import feature_measurements
 from coread.quant.radiomics.provenance import provenance
@@ -30,6 +26,9 @@ from coread.quant.radiomics.provenance import provenance
 if TYPE_CHECKING:
     import pandas as pd
     from pydicom.dataset import Dataset
+
+    from coread.interop.authorship import NewUid
+    from coread.interop.dicom import Instance
 
 Progress = Callable[[float, str], None]
 REGION_CLASSES = (
@@ -83,6 +82,8 @@ def load_image(path: Path, *, series: str | None = None) -> LoadedImage:
     """
     if nifti.is_image_file(path):
         return LoadedImage(nifti.read_volume(path))
+    from coread.interop.dicom import load_series
+
     instances = _instances(path)
     objects = tuple(i.dataset for i in instances if i.dataset.get("SOPClassUID") in REGION_CLASSES)
     images = [i for i in instances if i.header.role == "image"]
@@ -102,6 +103,8 @@ def load_image(path: Path, *, series: str | None = None) -> LoadedImage:
 
 
 def _instances(path: Path) -> list[Instance]:
+    from coread.interop.dicom import find_files, read_instance
+
     found = []
     for source in find_files([path]):
         try:
@@ -137,6 +140,8 @@ def load_masks(path: Path, image: LoadedImage) -> LabelMap | dict[str, tuple[Cod
 def _segments(
     objects: Sequence[Dataset], image: LoadedImage, name: str
 ) -> dict[str, tuple[CodedConcept, Mask]]:
+    from coread.interop.dicom.regions import read_regions
+
     if not isinstance(image.volume, Volume):
         raise DataError("regions in space on a projection", "expected a volume", "give the volume")
     found: dict[str, tuple[CodedConcept, Mask]] = {}
@@ -237,6 +242,12 @@ def feature_report(
     Raises:
         InputError: The image did not come from DICOM, or has no frame of reference.
     """
+    from coread.interop.authorship import Author, Equipment
+    from coread.interop.dicom.seg import TrackedRegion, write_regions
+    from coread.interop.dicom.sr import write_report
+    from coread.interop.dicom.writing import Source
+    from coread.interop.report_content import ObjectReference, ReportContent, SegmentReference
+
     volume = image.volume
     if not image.instances or not isinstance(volume, Volume) or volume.frame_of_reference is None:
         raise InputError(

@@ -12,7 +12,6 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from coread.errors import InputError
 from coread.quant.radiomics import _kernels as kernels
@@ -147,6 +146,8 @@ def resample(
         if interpolation == "linear":
             first, weights = _linear(places, box.shape[n])
         else:
+            from scipy import ndimage  # slow to import, and only splines need it
+
             pad = [(0, 0)] * 3
             pad[n] = (_EDGE, _EDGE)
             box = ndimage.spline_filter1d(np.pad(box, pad, mode=edge), 3, n, mode="mirror")
