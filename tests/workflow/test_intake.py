@@ -405,6 +405,25 @@ def test_names_in_odd_character_sets_are_indexed(library: Library) -> None:
     assert library.instances.studies(query="caglar").items[0].patient_name == name
 
 
+def test_values_that_no_database_takes_do_not_stop_the_intake(library: Library) -> None:
+    parts = (
+        (0x00080016, "UI", b"1.2.840.10008.5.1.4.1.1.88.11"),
+        (0x00080020, "DA", b"99999999"),
+        (0x00080060, "CS", b"M" * 200),
+        (0x00081030, "LO", b"a\0b\x01c\xff\xfed"),
+        (0x00100010, "PN", b"X\0Y^" + b"Z" * 60_000),
+        (0x00200011, "IS", b"99999999999999999999"),
+        (0x00200013, "IS", b"-9999999999"),
+    )
+    content = b"".join(element(*part) for part in parts)
+    (entry,) = ingest_bytes(library, [("a", content)]).entries
+    assert entry.role == "object"
+    (study,) = library.instances.studies().items
+    assert study.patient_name.startswith("XY^ZZZ")
+    assert study.modalities == ("M" * 16,)
+    assert study.time is None
+
+
 def test_a_file_with_class_only_is_an_object_with_derived_uids(library: Library) -> None:
     bare = element(0x00080016, "UI", b"1.2.840.10008.5.1.4.1.1.88.11") + element(0x00080060, "CS", b"SR")
     (entry,) = ingest_bytes(library, [("a", bare)]).entries

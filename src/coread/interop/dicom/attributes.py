@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import threading
+import unicodedata
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -62,13 +63,18 @@ def quiet() -> Iterator[None]:
 
 
 def text(dataset: Dataset, keyword: str) -> str:
-    """Return a value as text without padding; values joined by a backslash; empty where there is none."""
+    """Return a value as text without padding; values joined by a backslash; empty where there is none.
+
+    Control characters and halves of surrogate pairs are left out: no database takes all of them.
+    """
     value = raw(dataset, keyword)
     if value is None:
         return ""
-    if isinstance(value, (MultiValue, list, tuple)):
-        return "\\".join(str(item) for item in value).strip(" \0")
-    return str(value).strip(" \0")
+    several = isinstance(value, (MultiValue, list, tuple))
+    joined = "\\".join(str(item) for item in value) if several else str(value)
+    if not joined.isprintable():
+        joined = "".join(c for c in joined if unicodedata.category(c) not in ("Cc", "Cs"))
+    return joined.strip()
 
 
 def words(dataset: Dataset, keyword: str) -> tuple[str, ...]:
@@ -107,9 +113,11 @@ def numbers(dataset: Dataset, keyword: str) -> tuple[float, ...]:
 
 
 def integer(dataset: Dataset, keyword: str) -> int | None:
-    """Return the first value as a whole number, or None."""
+    """Return the first value as a whole number of 32 bits, or None."""
     found = number(dataset, keyword)
-    return int(found) if found is not None and found == int(found) else None
+    if found is None or abs(found) >= 1 << 32 or found != int(found):
+        return None
+    return int(found)
 
 
 def items(dataset: Dataset, keyword: str) -> tuple[Dataset, ...]:

@@ -213,13 +213,13 @@ def _index_entry(
         study_description=text(dataset, "StudyDescription"),
         referring=text(dataset, "ReferringPhysicianName"),
         series=uids[1],
-        series_number=integer(dataset, "SeriesNumber"),
+        series_number=_index_number(dataset, "SeriesNumber"),
         series_description=text(dataset, "SeriesDescription"),
-        modality=text(dataset, "Modality") or "OT",
+        modality=text(dataset, "Modality")[:16] or "OT",
         body_part=text(dataset, "BodyPartExamined").upper() or None,
         instance=uids[2],
         sop_class=sop_class,
-        instance_number=integer(dataset, "InstanceNumber"),
+        instance_number=_index_number(dataset, "InstanceNumber"),
         rows=integer(dataset, "Rows") if frames else None,
         columns=integer(dataset, "Columns") if frames else None,
         frames=frames,
@@ -237,6 +237,12 @@ def _index_entry(
         lossy=is_lossy(dataset, transfer_syntax),
         derived_uids=derived,
     )
+
+
+def _index_number(dataset: Dataset, keyword: str) -> int | None:
+    """Return an integer string in the range that DICOM and databases give it, or None."""
+    found = integer(dataset, keyword)
+    return found if found is not None and -(1 << 31) <= found < (1 << 31) - 1 else None
 
 
 def is_simulated(dataset: Dataset) -> bool:
