@@ -103,3 +103,29 @@ def test_wrong_use_ends_with_its_code(files: tuple[str, str], tmp_path: Path) ->
         _run("radiomics", "extract", str(tmp_path / "no.nii"), files[1], "--out", str(tmp_path / "t.csv"))
         == 3
     )
+
+
+@pytest.mark.parametrize("retest", [False, True])
+def test_stability_writes_its_folder(retest: bool, tmp_path: Path) -> None:
+    geometry = Geometry.axial((6, 14, 14), (2.0, 1.0, 1.0))
+    mask = np.zeros(geometry.shape, bool)
+    mask[1:5, 3:11, 3:11] = True
+    nifti.write_volume(Mask(mask, geometry), tmp_path / "m.nii.gz")
+    lines = ["case,repeat,image,mask" if retest else "case,image,mask"]
+    for case in range(4):
+        rng = np.random.default_rng(case)
+        base = rng.normal(40 + 30 * case, 30, geometry.shape)
+        for repeat in range(2 if retest else 1):
+            values = (base + rng.normal(0, 3, base.shape)).astype(np.float32)
+            name = f"c{case}_{repeat}.nii.gz"
+            nifti.write_volume(Volume(values, geometry, "HU", Acquisition("CT")), tmp_path / name)
+            lines.append(f"c{case},{repeat},{name},m.nii.gz" if retest else f"c{case},{name},m.nii.gz")
+    (tmp_path / "cases.csv").write_text("\n".join(lines))
+    out = tmp_path / "out"
+    fast = ("--set", "spacing_mm=null", "--set", 'families=["statistics"]', "--quiet")
+    assert _run("radiomics", "stability", str(tmp_path / "cases.csv"), "--out", str(out), *fast) == 0
+    table = pd.read_csv(out / "stability.csv").set_index("feature")
+    assert bool(table.loc["stat_mean", "stable"])
+    assert table.loc["stat_mean", "repeats"] == (2 if retest else 8)
+    assert (out / "stability.png").stat().st_size > 1000
+    assert (out / "stable_features.txt").read_text().split()

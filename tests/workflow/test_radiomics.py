@@ -18,6 +18,7 @@ from coread.interop import nifti
 from coread.interop.authorship import uid_generator
 from coread.quant.radiomics import preset
 from coread.workflow import radiomics as work
+from coread.workflow import radiomics_batch as batch
 from coread.workflow.radiomics_checks import run_checks, summary
 
 _SETTINGS = replace(
@@ -128,20 +129,18 @@ def test_a_batch_goes_on_where_it_stopped(tmp_path: Path) -> None:
         lines.append(f"p{n},{image.name},{mask.name}")
     lines.append("lost,lost.nii.gz,p0_mask.nii.gz")
     (tmp_path / "cases.csv").write_text("\n".join(lines), encoding="utf-8")
-    cases = work.read_cases(tmp_path / "cases.csv")
+    cases = batch.read_cases(tmp_path / "cases.csv")
     parts = tmp_path / "parts"
-    first = work.extract_batch(cases[:2], _SETTINGS, parts)
+    first = batch.extract_batch(cases[:2], _SETTINGS, parts)
     assert (first.resumed, first.refused) == (0, ())
-    second = work.extract_batch(cases, _SETTINGS, parts, resume=True)
+    second = batch.extract_batch(cases, _SETTINGS, parts, resume=True)
     assert second.resumed == 2
     assert [name for name, _ in second.refused] == ["lost"]
     assert list(second.frame["case"].unique()) == ["p0", "p1", "p2"]
     assert work.wide(second.frame).shape[0] == 3
-    # Other settings are other work.
-    assert (
-        work.extract_batch(cases[:2], replace(_SETTINGS, dependence_alpha=1), parts, resume=True).resumed == 0
-    )
-    together = work.extract_batch(cases[:2], _SETTINGS, tmp_path / "other", jobs=2)
+    other = replace(_SETTINGS, dependence_alpha=1)  # other settings are other work
+    assert batch.extract_batch(cases[:2], other, parts, resume=True).resumed == 0
+    together = batch.extract_batch(cases[:2], _SETTINGS, tmp_path / "other", jobs=2)
     assert together.frame.equals(first.frame)
 
 
@@ -157,7 +156,7 @@ def test_a_batch_goes_on_where_it_stopped(tmp_path: Path) -> None:
 def test_a_bad_list_of_cases_is_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "cases.csv").write_text(text, encoding="utf-8")
     with pytest.raises(DataError):
-        work.read_cases(tmp_path / "cases.csv")
+        batch.read_cases(tmp_path / "cases.csv")
 
 
 def test_what_can_not_be_measured_is_refused_with_words(tmp_path: Path, liver: tuple[Path, Path]) -> None:

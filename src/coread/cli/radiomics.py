@@ -170,12 +170,13 @@ def _batch(
     quiet: bool,
 ) -> None:
     from coread.workflow import radiomics as work
+    from coread.workflow import radiomics_batch as batch
 
-    listed = work.read_cases(cases)
+    listed = batch.read_cases(cases)
     parts = (out or cases).with_name(f"{(out or cases).name}.parts")
     with progress_bar(quiet=quiet) as progress:
         try:
-            result = work.extract_batch(listed, settings, parts, jobs=jobs, resume=resume, progress=progress)
+            result = batch.extract_batch(listed, settings, parts, jobs=jobs, resume=resume, progress=progress)
         except KeyboardInterrupt:
             say(f"stopped; the finished cases are kept in {parts}; go on with --resume")
             raise typer.Exit(Exit.CANCELLED) from None
@@ -253,6 +254,74 @@ def verify(
             )
     if missed:
         raise typer.Exit(Exit.NO)
+
+
+@app.command()
+def stability(
+    cases: Annotated[
+        Path, typer.Argument(help="CSV: case, image, mask; with repeat for a test-retest study.")
+    ],
+    settings: SettingsOption = "ct-default",
+    change: SetOption = None,
+    out: Out = None,
+    threshold: Annotated[
+        float, typer.Option("--threshold", help="Stable from this lower limit of ICC(1,1) on.")
+    ] = 0.75,
+    redundant: Annotated[
+        float, typer.Option("--redundant", help="Correlation from which features are redundant.")
+    ] = 0.9,
+    seed: Annotated[int, typer.Option("--seed", help="Of noise and contours.")] = 0,
+    jobs: Jobs = 1,
+    json: Json = False,
+    force: Force = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Perturb images and regions (or take repeats) and tell which features are stable.
+
+    Writes to the folder --out: stability.csv, features.parquet, stable_features.txt, stability.png.
+
+    Example: coread radiomics stability cases.csv --settings ct-default --out stability
+    """
+    import csv
+
+    from coread.quant.radiomics.perturbation import STANDARD
+    from coread.quant.radiomics.stability import stability_table
+    from coread.workflow import radiomics_stability as work
+    from coread.workflow.radiomics_batch import read_cases
+
+    setup(verbose=verbose)
+    wanted = _settings(settings, change)
+    if out is None and not json:
+        raise typer.BadParameter("say where to write: --out FOLDER, or --json")
+    if out is not None:
+        check_target(out, force=force)
+    try:
+        with cases.open(newline="", encoding="utf-8-sig") as stream:
+            retest = "repeat" in next(csv.reader(stream), [])
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{cases.name} can't be read: {error}", "expected a CSV of cases") from error
+    with progress_bar(quiet=quiet) as progress:
+        if retest:
+            frame = work.retest_features(cases, wanted, progress=progress)
+        else:
+            frame = work.perturbed_features(
+                read_cases(cases), wanted, changes=STANDARD, seed=seed, jobs=jobs, progress=progress
+            )
+    table = stability_table(frame, threshold=threshold, limit=redundant)
+    kept = list(table.loc[table["kept"], "feature"])
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        table.to_csv(out / "stability.csv", index=False)
+        frame.to_parquet(out / "features.parquet", index=False)
+        (out / "stable_features.txt").write_text("".join(f"{n}\n" for n in kept), encoding="utf-8")
+        work.stability_plot(table, out / "stability.png")
+    if json:
+        print_json({"features": documents.loads(table.to_json(orient="records")), "stable_features": kept})
+    say(
+        f"{int(table['stable'].sum())} of {len(table)} features stable, {len(kept)} after redundancy",
+        quiet=quiet,
+    )
 
 
 def _machine() -> str:
