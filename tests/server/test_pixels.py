@@ -35,6 +35,18 @@ def test_a_block_holds_modality_values_in_slice_order(world: Any, ct: Any, files
     assert tail.headers["x-shape"] == "2,16,16"
 
 
+def test_a_late_slice_makes_the_address_of_a_block_another_one(world: Any, ct: Any, late: Any) -> None:
+    client = world.client("ada")
+    address = f"/api/v1/studies/{ct.uid()}"
+    before = client.get(address).json()["series"][0]["parts"][0]
+    world.take_in(late)
+    after = client.get(address).json()["series"][0]["parts"][0]
+    assert after["shape"] == [7, 16, 16]
+    assert client.get(before["frames"].partition("?")[0]).status_code == 200  # no version asked for
+    assert client.get(f"{before['frames']}&first=0").status_code == 412
+    assert client.get(f"{after['frames']}&first=0").status_code == 200
+
+
 def test_a_film_is_one_image(world: Any, film: Any) -> None:
     part = world.client("ada").get(f"/api/v1/studies/{film.uid()}").json()["series"][0]["parts"][0]
     assert (part["kind"], part["shape"], part["affine"]) == ("image", [24, 20], None)

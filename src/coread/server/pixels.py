@@ -79,6 +79,12 @@ class Part:
     channels: int
     study: str
 
+    @property
+    def version(self) -> str:
+        """Changes when planes come or go: an address of a block holds it, so that none is mistaken."""
+        planes = "".join(f"{source.instance}/{source.frame} " for source in self.layout.frames)
+        return hashlib.sha256(planes.encode()).hexdigest()[:16]
+
 
 def parts(site: Site, view: View, study: str, series: str) -> tuple[Part, ...]:
     """Return the parts of a visible series; its headers are read once."""

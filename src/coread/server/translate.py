@@ -171,7 +171,7 @@ def _part(part: pixels.Part) -> s.PartJson:
         presets=[_window(window) for window in (*layout.windows, *layout.presets)],
         unit=layout.unit,
         notes=[_note(note) for note in layout.notes],
-        frames=f"/api/v1/studies/{part.study}/parts/{quote(layout.key)}/frames",
+        frames=f"/api/v1/studies/{part.study}/parts/{quote(layout.key)}/frames?of={part.version}",
     )
 
 

@@ -46,7 +46,7 @@ def generate(
     sentences: list[Sentence] = []
     merged: set[str] = set()
     for finding in own:
-        stated = (finding.id,)
+        stated: tuple[str, ...] = (finding.id,)
         theirs = partner.get(finding.id)
         if theirs is not None and _choice(reading, theirs) == "accept":
             merged.add(theirs)

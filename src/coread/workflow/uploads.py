@@ -6,11 +6,13 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from coread.core import FileEntry
 from coread.storage import Job, Library
 from coread.workflow.intake import IntakeSummary, ingest_bytes
 from coread.workflow.second_reading import images_arrived
 
 JOB_KIND = "intake"
+_GROUP_BYTES = 32 << 20
 
 
 def enqueue(library: Library, files: Sequence[tuple[str, str]], *, actor: str) -> Job:
@@ -38,17 +40,35 @@ def take_in(
         payload: Of the job.
         progress: Called with the fraction done and words.
     """
-    files = payload["files"]
-
-    def contents() -> Iterator[tuple[str, bytes]]:
-        for n, file in enumerate(files):
-            progress(n / len(files), f"{n} / {len(files)}")
-            yield file["name"], library.objects.get(file["digest"])
-
-    summary = ingest_bytes(library, contents(), actor=payload["actor"])
-    mark_late_images(library, summary)
+    entries: list[FileEntry] = []
+    studies: dict[str, None] = {}
+    new_images: dict[str, None] = {}
+    for done, group in _groups(library, payload["files"]):
+        progress(done, "")
+        summary = ingest_bytes(library, group, actor=payload["actor"])
+        entries.extend(summary.entries)
+        studies.update(dict.fromkeys(summary.studies))
+        new_images.update(dict.fromkeys(summary.new_images))
+    whole = IntakeSummary(tuple(entries), tuple(studies), tuple(new_images))
+    mark_late_images(library, whole)
     progress(1.0, "")
-    return summary
+    return whole
+
+
+def _groups(
+    library: Library, files: Sequence[Mapping[str, str]]
+) -> Iterator[tuple[float, list[tuple[str, bytes]]]]:
+    """Yield the part that is done and some files that fit into memory together."""
+    group: list[tuple[str, bytes]] = []
+    size = 0
+    for n, file in enumerate(files):
+        content = library.objects.get(file["digest"])
+        if group and size + len(content) > _GROUP_BYTES:
+            yield (n - len(group)) / len(files), group
+            group, size = [], 0
+        group.append((file["name"], content))
+        size += len(content)
+    yield (len(files) - len(group)) / len(files), group
 
 
 def mark_late_images(library: Library, summary: IntakeSummary) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from types import MappingProxyType
 from typing import Literal
 
@@ -174,7 +175,7 @@ def number(value: float, language: Language) -> str:
     return str(format_decimal(float(f"{value:.4g}"), format="0.####", locale=language))
 
 
-def day(value: object, language: Language) -> str:
+def day(value: date, language: Language) -> str:
     """Return a date as the language writes it."""
     return str(format_date(value, format="long", locale=language))
 

@@ -98,7 +98,7 @@ def page(
         entries=entries,
         total=len(uids),
         next=str(start + limit) if start + limit < len(uids) else None,
-        counts=dict(counts),
+        counts={state: counts[state] for state in ("to_read", "being_read", "signed")},
         refused_today=refused["refused"],
     )
 

@@ -26,7 +26,8 @@ from coread.workflow.visibility import HiddenError, View
 
 router = APIRouter(prefix="/dicom-web/studies/{study}", tags=["dicomweb"])
 _BIG_ENDIAN = "1.2.840.10008.1.2.2"
-_KEEP = {"Cache-Control": "private, max-age=3600"}
+# an instance never changes, a series does; what one reader may see another may not
+_KEEP = {"Cache-Control": "private, max-age=3600", "Vary": "Accept, Cookie"}
 _JSON = ("application/dicom+json", "application/json")
 
 
@@ -142,7 +143,7 @@ def series_thumbnail(study: str, series: str, request: Request, site: TheSite, c
     """The middle of a series as a small picture."""
     media.require(request.headers.get("accept"), "image/png")
     content = rendering.thumbnail(site, client.view, study, series)
-    return Response(content, media_type="image/png", headers=_KEEP)
+    return Response(content, media_type="image/png")
 
 
 @router.get("/series/{series}/instances/{instance}/thumbnail")
@@ -210,7 +211,7 @@ def _metadata(request: Request, site: Site, rows: Sequence[StoredInstance]) -> R
         return gzip.compress(dicom_json.joined(documents), 4, mtime=0)
 
     packed = site.pixels.get(("metadata", digest), make, len)
-    headers = {**_KEEP, "Vary": "Accept, Accept-Encoding"}
+    headers = {"Vary": "Accept, Accept-Encoding, Cookie"}
     if "gzip" in request.headers.get("accept-encoding", ""):
         return Response(packed, media_type=kind, headers={**headers, "Content-Encoding": "gzip"})
     return Response(gzip.decompress(packed), media_type=kind, headers=headers)
@@ -226,9 +227,7 @@ def _instances(request: Request, site: Site, rows: Sequence[StoredInstance]) -> 
         contents = (("application/dicom", _file(site, row, plain=syntax == EXPLICIT)) for row in rows)
         if entry.type == "application/dicom" and len(rows) == 1:
             return Response(next(contents)[1], media_type="application/dicom", headers=_KEEP)
-        return StreamingResponse(
-            media.parts(contents), media_type=media.multipart_type("application/dicom"), headers=_KEEP
-        )
+        return StreamingResponse(media.parts(contents), media_type=media.multipart_type("application/dicom"))
     raise NotAcceptableError(
         f"Accept {request.headers.get('accept')!r}",
         f"multipart/related; type=application/dicom; transfer-syntax one of *, {EXPLICIT}",
