@@ -45,7 +45,6 @@ class Plan:
         change: Of the films.
         gate_steps: Of the gate's optimiser.
         draws: How often each validation film is changed for calibration.
-        sensitivity: At the stored threshold, on changed validation films.
         refused: Part of validation films beyond each limit of the gate.
         seed: Of everything.
     """
@@ -60,8 +59,7 @@ class Plan:
     change: Change = field(default_factory=Change)
     gate_steps: int = 1000
     draws: int = 8
-    sensitivity: float = 0.95
-    refused: float = 0.01
+    refused: float = 0.02
     seed: int = 20261125
 
 
@@ -190,14 +188,17 @@ def calibration(labels: NDArray[np.int64], scores: NDArray[np.float64]) -> tuple
     return float(model.coef_[0, 0]), float(model.intercept_[0])
 
 
-def operating_point(labels: NDArray[np.int64], scores: NDArray[np.float64], plan: Plan) -> dict[str, float]:
-    """Return calibration, threshold and the zone of abstention from validation scores.
+def operating_point(labels: NDArray[np.int64], scores: NDArray[np.float64]) -> dict[str, float]:
+    """Return calibration, threshold and the zone of abstention from validation logits.
 
-    The threshold is the highest probability that keeps `Plan.sensitivity`; in the zone lies the twentieth of
-    the films whose logits are nearest to it.
+    The threshold makes the smaller of sensitivity and specificity as large as it can be; in the zone lies
+    the twentieth of the films whose logits are nearest to it.
     """
     slope, offset = calibration(labels, scores)
-    cut = float(np.quantile(scores[labels == 1], 1 - plan.sensitivity))
+    cuts = np.unique(np.quantile(scores, np.linspace(0, 1, 2001)))
+    sensitivity = 1 - np.searchsorted(np.sort(scores[labels == 1]), cuts) / np.count_nonzero(labels == 1)
+    specificity = np.searchsorted(np.sort(scores[labels == 0]), cuts) / np.count_nonzero(labels == 0)
+    cut = float(cuts[np.argmax(np.minimum(sensitivity, specificity))])
     reach = float(np.quantile(np.abs(scores - cut), 0.05))
     low, middle, high = (float(_sigmoid(slope * s + offset)) for s in (cut - reach, cut, cut + reach))
     return {
@@ -279,9 +280,14 @@ def assembled(
 ) -> Trained:
     """Return networks and gate as one file, its operating point and limits from the validation part."""
     torch = require("torch", extra="train")
-    shifted = [changed_films(validation.films, plan.change, plan.seed + draw) for draw in range(plan.draws)]
-    scores = np.concatenate([mean_logits(members, films) for films in shifted])
-    settings: dict[str, Any] = operating_point(np.tile(validation.labels, plan.draws), scores, plan)
+    as_is = mean_logits(members, validation.films)
+    shifted = [
+        mean_logits(members, changed_films(validation.films, plan.change, plan.seed + draw))
+        for draw in range(plan.draws)
+    ]
+    # half of the evidence is the films as they are, half the films changed
+    labels = np.tile(validation.labels, 2 * plan.draws)
+    settings: dict[str, Any] = operating_point(labels, np.concatenate([as_is] * plan.draws + shifted))
     known = known_films(gate, train_part.films, seed=plan.seed)
     network = shipped_network(members, gate, known).eval()
     with torch.no_grad():
@@ -301,7 +307,7 @@ def assembled(
         {
             "auc_cross_validation": auc(labels, held_out_logits(members, labels, train_part.films, plan)),
             "auc_changed_films": auc(labels, held_out_logits(members, labels, shifted_films, plan)),
-            "auc_validation": auc(validation.labels, mean_logits(members, validation.films)),
+            "auc_validation": auc(validation.labels, as_is),
         },
     )
 

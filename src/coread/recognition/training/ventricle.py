@@ -33,10 +33,10 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan(SegmentationPlan):
-    """How the networks for the ventricle are trained; any turn of the heart occurs."""
+    """How the networks for the ventricle are trained."""
 
-    epochs: int = 12
-    angle: float = 3.14
+    epochs: int = 28
+    angle: float = 0.6
 
 
 def trained_record(

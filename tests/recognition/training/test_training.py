@@ -1,0 +1,256 @@
+"""Trainings are seeded, their networks are what the run time says they are. Needs the extra `train`."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from coread.errors import DataError, InputError
+from coread.recognition.runtime import Network
+from coread.recognition.training import films, gate, networks, pneumonia, unet
+from coread.recognition.training.export import onnx_bytes
+from coread.recognition.training.shift import appearance, misleading
+from coread.recognition.training.trainers import changed_plan, train_to
+
+try:
+    import torch
+except ImportError:
+    torch = None
+
+needs_torch = pytest.mark.skipif(torch is None, reason="needs torch: pip install 'coread[train]'")
+pytestmark = pytest.mark.train
+
+
+def some_films(count: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).random((count, 28, 28), dtype=np.float32)
+
+
+def tensor(pictures: np.ndarray):
+    return torch.from_numpy(pictures)[:, None]
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    torch.manual_seed(0)
+    members = [networks.film_network(8, 1).eval() for _ in range(2)]
+    for member in members:  # statistics of a trained network are not 0 and 1
+        member.train()(tensor(some_films(64)))
+        member.eval()
+    watch = networks_gate()
+    known = gate.known_films(watch, some_films(64), seed=0)
+    return networks.shipped_network(members, watch, known).eval()
+
+
+def networks_gate():
+    return networks.film_network(6, 1 + len(gate.OUTLIERS)).eval()
+
+
+@needs_torch
+def test_onnx_equals_torch_on_films(shipped, shared: Path) -> None:
+    with np.load(shared / "images/pneumoniamnist/pneumoniamnist_trainval.npz", allow_pickle=False) as file:
+        real = file["val_images"][:32].astype(np.float32) / 255
+    network = Network(onnx_bytes(shipped, (1, 28, 28), "film", networks.OUTPUTS, {"threshold": 0.5}))
+    assert network.settings == {"threshold": 0.5}
+    got = network.run({"film": real[:, None]})
+    with torch.no_grad():
+        expected = shipped(tensor(real))
+    for name, value in zip(networks.OUTPUTS, expected, strict=True):
+        np.testing.assert_allclose(got[name], value.numpy(), atol=1e-5, rtol=1e-5)
+
+
+@needs_torch
+def test_a_cell_of_the_last_map_stands_for_its_block(shipped) -> None:
+    """Two networks without mixing of places see a bright block in exactly its cell."""
+    network = networks.film_network(8, 1).eval()
+    picture = torch.zeros(1, 8, 28, 28)
+    picture[..., 8:12, 20:24] = 1.0
+    maps = picture
+    for layer in network.features:
+        if hasattr(layer, "shrink"):
+            maps = layer.shrink(maps)
+    assert maps.shape[-2:] == (7, 7)
+    assert np.argwhere(maps[0, 0].numpy()).tolist() == [[2, 5]]
+    assert float(maps[0, 0, 2, 5]) == 1.0
+
+
+@needs_torch
+def test_channels_do_not_depend_on_exposure() -> None:
+    pictures = tensor(some_films(4))
+    darker = 0.3 * pictures + 0.2
+    whole, local = networks.film_channels(pictures).split(1, 1)
+    whole_dark, local_dark = networks.film_channels(darker).split(1, 1)
+    assert torch.allclose(whole, whole_dark, atol=0.05)
+    assert float((local - local_dark).abs().mean()) < 0.2 * float(local.abs().mean())
+
+
+@needs_torch
+def test_no_change_changes_nothing_but_the_range() -> None:
+    still = films.Change(**{field.name: 0 for field in dataclasses.fields(films.Change)})
+    pictures = tensor(some_films(6))
+    out = films.stretched(films.changed(pictures, torch.Generator().manual_seed(0), still))
+    same = (out - films.stretched(pictures)).abs().amax((1, 2, 3)) < 2e-3
+    mirrored = (out - films.stretched(pictures).flip(3)).abs().amax((1, 2, 3)) < 2e-3
+    assert bool((same | mirrored).all())
+    assert bool(mirrored.any())
+
+
+@needs_torch
+@pytest.mark.parametrize("kind", gate.OUTLIERS)
+def test_outliers_differ_from_films_and_stay_in_range(kind: str) -> None:
+    pictures = tensor(some_films(8))
+    out = gate.outliers(pictures, kind, torch.Generator().manual_seed(1))
+    assert out.shape == pictures.shape
+    assert torch.isfinite(out).all()
+    assert float((out - pictures).abs().mean()) > 0.05
+
+
+@needs_torch
+def test_mahalanobis_distance_has_the_mean_of_its_dimension() -> None:
+    """Over the films it was made from, the mean squared distance is the number of features."""
+    watch = networks_gate()
+    source = some_films(300)
+    known = gate.known_films(watch, source, seed=0)
+    with torch.no_grad():
+        pooled = networks.mirrored_features(watch, tensor(source)).mean((2, 3))
+        changed = films.stretched(films.changed(tensor(source), torch.Generator().manual_seed(0), gate.MILD))
+        both = torch.cat([pooled, networks.mirrored_features(watch, changed).mean((2, 3))])
+    away = (both - known["mean"]) @ known["whitening"]
+    rank = np.linalg.matrix_rank(np.cov(both.T.numpy()), tol=1e-3)
+    squared = float((away**2).sum(1).mean())
+    assert squared <= both.shape[1] * 1.001
+    assert squared > 0
+    assert rank <= both.shape[1]
+
+
+@needs_torch
+def test_two_trainings_from_one_seed_are_equal(tmp_path: Path) -> None:
+    labels = np.arange(40) % 2
+    images = (255 * (0.3 * some_films(40) + 0.5 * labels[:, None, None])).astype(np.uint8)
+    data = tmp_path / "films.npz"
+    np.savez(
+        data,
+        train_images=images[:30],
+        train_labels=labels[:30, None],
+        val_images=images[30:],
+        val_labels=labels[30:, None],
+    )
+    changes = {"folds": 2, "steps": 4, "batch": 8, "width": 8, "gate_steps": 2, "draws": 2}
+    records = [
+        train_to(
+            "cxr_pneumonia",
+            data,
+            tmp_path / str(run),
+            changes=changes,
+            threads=1,
+            progress=lambda words: None,
+        )
+        for run in range(2)
+    ]
+    assert records[0]["weights"] == records[1]["weights"]
+    assert json.loads((tmp_path / "0" / "cxr_pneumonia.json").read_text()) == records[0]
+    network = Network((tmp_path / "0" / "cxr_pneumonia.onnx").read_bytes())
+    assert set(network.settings) >= {"slope", "offset", "threshold", "abstain_low", "abstain_high"}
+
+
+@needs_torch
+def test_a_unet_learns_a_bright_disc() -> None:
+    grid = np.mgrid[:32, :32] - 15.5
+    rng = np.random.default_rng(0)
+    pictures, masks = [], []
+    for _ in range(24):
+        centre, radius = rng.uniform(-5, 5, 2), rng.uniform(4, 8)
+        mask = np.hypot(grid[0] - centre[0], grid[1] - centre[1]) < radius
+        pictures.append(np.clip(0.6 * mask + 0.2 + rng.normal(0, 0.05, mask.shape), 0, 1))
+        masks.append(mask)
+    plan = unet.SegmentationPlan(epochs=40, batch=4, width=8)
+    network = unet.trained_unet(np.array(pictures, np.float32)[:20], np.array(masks)[:20], plan, 0)
+    with torch.no_grad():
+        said = torch.sigmoid(network(tensor(np.array(pictures, np.float32)[20:])))[:, 0].numpy() >= 0.5
+    overlap = 2 * (said & np.array(masks)[20:]).sum() / (said.sum() + np.array(masks)[20:].sum())
+    assert overlap > 0.9
+
+
+def test_patients_are_on_one_side() -> None:
+    patients = [f"p{n // 3}" for n in range(60)]
+    folds = unet.patient_folds(patients, 3, seed=1)
+    for patient in set(patients):
+        assert len({int(f) for f, p in zip(folds, patients, strict=True) if p == patient}) == 1
+    assert sorted(np.bincount(folds).tolist()) == [18, 21, 21]
+
+
+def test_folds_hold_the_same_share_of_each_class() -> None:
+    labels = np.array([0] * 100 + [1] * 300)
+    folds = pneumonia.fold_numbers(labels, 5, seed=0)
+    for fold in range(5):
+        assert np.bincount(labels[folds == fold]).tolist() == [20, 60]
+
+
+def test_duplicates_are_dropped_within_and_across_parts() -> None:
+    pictures = some_films(6)
+    pictures[3] = pictures[1]
+    part = pneumonia.Films(pictures, np.zeros(6, np.int64))
+    first = pneumonia.without_duplicates(part)
+    assert len(first.labels) == 5
+    other = pneumonia.Films(np.concatenate([pictures[:2], some_films(2, seed=9)]), np.zeros(4, np.int64))
+    assert len(pneumonia.without_duplicates(other, first).labels) == 2
+
+
+def test_given_data_hold_the_duplicates_that_are_known(shared: Path) -> None:
+    data = shared / "images/pneumoniamnist/pneumoniamnist_trainval.npz"
+    train = pneumonia.read_pneumoniamnist(data, "train")
+    unique = pneumonia.without_duplicates(train)
+    validation = pneumonia.without_duplicates(pneumonia.read_pneumoniamnist(data, "val"), unique)
+    assert (len(train.labels), len(unique.labels), len(validation.labels)) == (4708, 4690, 516)
+    with pytest.raises(DataError, match="test_images"):
+        pneumonia.read_pneumoniamnist(data, "test")
+
+
+def test_the_operating_point_of_two_normal_distributions() -> None:
+    """Means -1 and 1, deviation 1: the best cut is 0, both rates are 0.841, the posterior's logit is 2 x."""
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1], [5000, 15000])
+    scores = rng.normal(2.0 * labels - 1, 1.0)
+    point = pneumonia.operating_point(labels, scores)
+    said = 1 / (1 + np.exp(-(point["slope"] * scores + point["offset"])))
+    for label in (0, 1):
+        right = (said >= point["threshold"]) == (label == 1)
+        assert right[labels == label].mean() == pytest.approx(0.841, abs=0.01)
+    assert point["threshold"] == pytest.approx(0.5, abs=0.02)
+    assert point["slope"] == pytest.approx(2.0, abs=0.1)
+    assert point["offset"] == pytest.approx(0.0, abs=0.1)
+    zone = (said > point["abstain_low"]) & (said < point["abstain_high"])
+    assert zone.mean() == pytest.approx(0.05, abs=2e-3)
+
+
+def test_appearance_knows_brightness_and_sharpness() -> None:
+    flat = np.full((1, 28, 28), 0.4, np.float32)
+    board = np.indices((28, 28)).sum(axis=0)[None] % 2
+    still, sharp = appearance(flat)[0], appearance(board.astype(np.float32))[0]
+    assert still[0] == pytest.approx(0.4)
+    assert still[7:9].tolist() == [0, 0]
+    assert sharp[7] == pytest.approx(2.0)
+    assert sharp[8] == pytest.approx(4.0)
+
+
+def test_misleading_films_are_those_that_look_like_the_other_class() -> None:
+    rng = np.random.default_rng(1)
+    labels = np.repeat([0, 1], 200)
+    contrast = np.where(labels == 1, 0.1, 0.3)
+    odd = rng.choice(400, 40, replace=False)
+    contrast[odd] = 0.4 - contrast[odd]
+    pictures = (0.5 + contrast[:, None, None] * rng.normal(size=(400, 28, 28))).astype(np.float32)
+    chosen = misleading(pictures, labels, part=0.1, seed=0)
+    assert chosen.sum() == 40
+    assert np.isin(np.flatnonzero(chosen), odd).mean() > 0.8
+
+
+def test_a_plan_takes_its_own_numbers_only() -> None:
+    plan = changed_plan(pneumonia.Plan(), {"steps": 3, "rate": 1})
+    assert (plan.steps, plan.rate) == (3, 1)
+    for bad in ({"step": 3}, {"steps": 2.5}, {"steps": True}, {"change": 1}):
+        with pytest.raises(InputError):
+            changed_plan(pneumonia.Plan(), bad)
