@@ -156,13 +156,11 @@ class Worker:
         claimed = 0
         while True:
             self._news.clear()
-            fresh = self._claim()
-            claimed += fresh
             self._tend()
-            if not self._running and not fresh:
+            claimed += self._claim()
+            if not self._running:
                 return claimed
-            if self._running:
-                self._news.wait(self._pause_s())
+            self._news.wait(self._pause_s())  # not at all where a task has ended since
 
     def _run(self) -> None:
         recovered = False

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -176,19 +178,29 @@ def _prepare_sqlite(engine: Engine, *, durable: bool) -> None:
     @event.listens_for(engine, "connect")
     def set_up(connection: Any, _: Any) -> None:
         connection.isolation_level = None  # the driver's own BEGIN comes too late to read consistently
-        for pragma in (
-            "journal_mode = WAL",
-            f"synchronous = {'FULL' if durable else 'OFF'}",
-            "foreign_keys = ON",
-            "recursive_triggers = ON",
-        ):
-            connection.execute(f"PRAGMA {pragma}")
+        _switch_to_wal(connection)
+        connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'OFF'}")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA recursive_triggers = ON")  # or a replacement is no removal
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         # a writer asks for the write lock at once: a reader that turns writer later can't wait for it
         write = connection.get_execution_options().get("coread_write", False)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+def _switch_to_wal(connection: sqlite3.Connection) -> None:
+    # a new file is switched by one connection alone, and SQLite does not wait for the other by itself
+    deadline = time.monotonic() + BUSY_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
 
 
 def _relax_postgresql(connection: Any, _: Any) -> None:

@@ -141,6 +141,9 @@ class ResultStore:
             "arrays": digest,
         }
         with self._db.transaction() as connection:
+            known = self.find(study, key)  # again: another process may have saved the same work meanwhile
+            if known is not None and known.row.failure is None:
+                return known.row
             connection.execute(
                 sa.update(table)
                 .where(table.study == study, table.analyzer == name, table.superseded_by.is_(None))
