@@ -4,19 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
 
 from coread.server import translate
 from coread.workflow.visibility import HiddenError, View
 
-_MOST = 200
+_MOST = 50
 
 
-def snapshot(view: View) -> dict[str, bytes]:
-    """Return the news by subject as encoded events: the latest jobs and the studies they are about."""
+@dataclass(frozen=True, slots=True)
+class News:
+    """Encoded events by what they are about, and the time up to which jobs were looked at."""
+
+    events: Mapping[str, bytes]
+    until: datetime | None
+
+
+def news(view: View, since: datetime | None = None) -> News:
+    """Return news of jobs that changed at or after a moment, or of the latest ones, with their studies."""
     fresh = view.renewed()
+    queue = view.library.jobs
+    jobs = tuple(reversed(queue.page(limit=_MOST).items)) if since is None else queue.changed_since(since)
     found: dict[str, bytes] = {}
-    for job in reversed(view.library.jobs.page(limit=_MOST).items):
+    for job in jobs:
         try:
             visible = fresh.job(job.id)
         except HiddenError:
@@ -33,14 +45,7 @@ def snapshot(view: View) -> dict[str, bytes]:
                 "more_images": own is not None and own.more_images,
             }
             found[f"study {job.subject}"] = _event("study", body)
-    return found
-
-
-def changes(known: Mapping[str, bytes], current: Mapping[str, bytes]) -> Iterator[bytes]:
-    """Yield the events that are new or different."""
-    for subject, event in current.items():
-        if known.get(subject) != event:
-            yield event
+    return News(found, max((job.updated_at for job in jobs), default=since))
 
 
 async def pause(seconds: float) -> None:

@@ -41,16 +41,19 @@ async def stream(
     known now and ends.
     """
 
-    async def news() -> AsyncIterator[bytes]:
+    async def told() -> AsyncIterator[bytes]:
         known: dict[str, bytes] = {}
+        since = None
         while True:
-            current = await run_in_threadpool(events.snapshot, person.view)
-            for chunk in events.changes(known, current):
-                yield chunk
-            known = current
+            news = await run_in_threadpool(events.news, person.view, since)
+            for subject, event in news.events.items():
+                if known.get(subject) != event:
+                    yield event
+            known.update(news.events)
+            since = news.until
             if not wait or await request.is_disconnected():
                 return
             yield b": still here\n\n"
             await events.pause(site.settings.events_interval_s)
 
-    return StreamingResponse(news(), media_type="text/event-stream")
+    return StreamingResponse(told(), media_type="text/event-stream")
