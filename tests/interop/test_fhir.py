@@ -197,3 +197,22 @@ def test_a_dstu2_report_is_refused_and_an_r4_study_is_accepted(shared: Any) -> N
     check_bundle({**wrap, "entry": [{"resource": study}]})
     with pytest.raises(DataError):
         check_bundle({**wrap, "entry": [{"resource": old}]})
+
+
+def test_headers_that_say_nothing_leave_nothing_empty() -> None:
+    nothing = {
+        "patient_id": "",
+        "patient_name": "^",
+        "birth_date": None,
+        "sex": None,
+        "study_time": None,
+        "accession": " ",
+        "study_description": "",
+        "series_number": None,
+        "series_description": "",
+        "instance_number": None,
+    }
+    bare = tuple(cases.header(h.instance, h.series, h.modality, **nothing) for h in cases.HEADERS)
+    text = json.dumps(bundle(headers=bare))
+    for empty in ('""', "[]", "{}", "null"):
+        assert empty not in text

@@ -118,6 +118,16 @@ def _instant(at: datetime) -> str:
     return at.isoformat()
 
 
+def _without_empty(value: Any) -> Any:
+    """Return a resource without what is empty: FHIR has no empty texts, lists and objects."""
+    if isinstance(value, dict):
+        kept = {name: _without_empty(item) for name, item in value.items()}
+        return {name: item for name, item in kept.items() if item not in (None, "", [], {})}
+    if isinstance(value, list):
+        return [item for item in map(_without_empty, value) if item not in (None, "", [], {})]
+    return value.strip() if isinstance(value, str) else value
+
+
 class _Bundle:
     """Collects the resources of one report."""
 
@@ -174,7 +184,7 @@ class _Bundle:
             "resourceType": kind,
             "id": identifier,
             **self._meta(),
-            **{name: value for name, value in fields.items() if value not in (None, [], {})},
+            **_without_empty(fields),
         }
         return url
 

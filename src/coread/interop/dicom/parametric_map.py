@@ -15,7 +15,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ParametricMapStorage
 
 from coread.core import CodedConcept, Geometry, ImagePlane, Map, Model, Origin, vocabulary
-from coread.errors import DataError, InputError
+from coread.errors import DataError
 from coread.interop.authorship import Author
 from coread.interop.dicom.pixels import stored_frames
 from coread.interop.dicom.regions import frames_grid, referenced_instances
@@ -24,12 +24,12 @@ from coread.interop.dicom.writing import (
     MANUFACTURER,
     Source,
     code,
+    complete_frames,
     concept,
     contributing_equipment,
     finish,
     placement,
     reference_images,
-    write_spacing,
 )
 
 # outside the range of every real-world mapping that is written: a pixel without a meaning
@@ -58,10 +58,6 @@ def write_map(
     """
     if isinstance(values.grid, ImagePlane):
         return _fractional(values, source, author, series_number)
-    if source.frame_of_reference is None:
-        raise InputError(
-            "the source of a volume map has no frame of reference", "one in its header", "use its own series"
-        )
     pixels = np.where(np.isnan(values.values), np.float32(NOTHING), values.values)
     said = values.values[np.isfinite(values.values)]
     low = min(values.low, float(said.min())) if said.size else values.low
@@ -98,7 +94,7 @@ def write_map(
         **placement(values.grid, source.dataset.get("SliceThickness")),
     )
     finish(dataset, source, author, values.meaning.meaning)
-    write_spacing(dataset, values.grid)
+    complete_frames(dataset, values.grid)
     # a LUT explanation ends after 64 characters; the whole sentence is kept here
     dataset.ImageComments = _SIMULATED * source.simulated + values.says
     dataset.FloatPixelPaddingValue = dataset.FloatPixelPaddingRangeLimit = NOTHING

@@ -34,12 +34,12 @@ from coread.interop.dicom.writing import (
     Source,
     algorithm,
     code,
+    complete_frames,
     contributing_equipment,
     finish,
     person_name,
     placement,
     reference_images,
-    write_spacing,
 )
 
 Encoding = Literal["binary", "labelmap"]
@@ -301,7 +301,7 @@ def _segmentation(
     )
     finish(dataset, source, author, description)
     if isinstance(grid, Geometry):
-        write_spacing(dataset, grid)
+        complete_frames(dataset, grid)
     else:
         dataset.PatientOrientation = source.dataset.get("PatientOrientation") or ""
     return dataset

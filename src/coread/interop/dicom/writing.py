@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +42,9 @@ _STUDY_FIELDS = (
     "BodyPartExamined",
     "PatientPosition",
 )
+# highdicom wants the functional groups of multi-frame sources, which not all of them have; a single-frame
+# class (Secondary Capture) stands in while it works, and `finish` writes the true one
+_STAND_IN = "1.2.840.10008.5.1.4.1.1.7"
 _ANYTHING = re.compile(r".*", re.DOTALL)
 _DAY, _NUMBER = re.compile(r"\d{8}"), re.compile(r"\d+(\.\d+)?")
 # what does not have its form is left out: nobody can read it, and writing it again would fail
@@ -153,30 +157,25 @@ def reference_images(source: Source, grid: Grid) -> list[Dataset]:
     grid = source.grid or grid
     slices = grid.shape[0] if isinstance(grid, Geometry) else 1
     count = len(source.instances)
+    if isinstance(grid, Geometry) and source.frame_of_reference is None:
+        raise InputError(
+            "the source has no frame of reference",
+            "one in its header",
+            "without it nothing says which images the object lies on",
+        )
     if count not in (1, slices):
         raise InputError(
             f"{count} source instances for {slices} slices",
             "one a slice in slice order, or one in all",
             "give the instances of the grid's own series",
         )
-    if count == 1 and int(source.dataset.get("NumberOfFrames") or 1) > 1:
-        return [_with_frames(source)]
     return [_reference(source, grid, k) for k in range(count)]
-
-
-def _with_frames(source: Source) -> Dataset:
-    image = Dataset()
-    for element in source.dataset:
-        if element.tag.group != 0x7FE0 and not element.tag.is_private:
-            image.add(element)
-    image.update(plain_header(source.dataset))
-    image.PatientName = image.ReferringPhysicianName = ""
-    return image
 
 
 def _reference(source: Source, grid: Grid, k: int) -> Dataset:
     image = plain_header(source.dataset)
-    image.SOPClassUID = source.sop_class
+    many = "NumberOfFrames" in source.dataset
+    image.SOPClassUID = _STAND_IN if many else source.sop_class
     image.SOPInstanceUID = source.instances[k]
     image.SeriesInstanceUID = source.dataset.SeriesInstanceUID
     image.Modality = source.dataset.get("Modality") or "OT"
@@ -253,10 +252,21 @@ def algorithm(origin: Origin) -> highdicom.AlgorithmIdentificationSequence | Non
     )
 
 
-def write_spacing(dataset: Dataset, grid: Geometry) -> None:
-    """Write the distance of slices along their normal, which highdicom drops where the source has none."""
+def complete_frames(dataset: Dataset, grid: Geometry) -> None:
+    """Write what highdicom leaves out of the frames of a volume.
+
+    The distance of slices along their normal where the source has none, and the source of every frame
+    where one instance holds them all.
+    """
     measures = dataset.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
     measures.SpacingBetweenSlices = decimal(grid.slice_spacing_mm)
+    frames = dataset.PerFrameFunctionalGroupsSequence
+    known = [f.DerivationImageSequence for f in frames if f.get("DerivationImageSequence")]
+    sources = {str(k[0].SourceImageSequence[0].ReferencedSOPInstanceUID) for k in known}
+    if len(sources) == 1:
+        for frame in frames:
+            if not frame.get("DerivationImageSequence"):
+                frame.DerivationImageSequence = deepcopy(known[0])
 
 
 def finish(dataset: Dataset, source: Source, author: Author, description: str) -> None:
@@ -269,6 +279,8 @@ def finish(dataset: Dataset, source: Source, author: Author, description: str) -
     at = author.at
     dimension = author.new_uid()
     for element in dataset.iterall():
+        if element.keyword == "ReferencedSOPClassUID" and element.value == _STAND_IN:
+            element.value = source.sop_class
         if element.keyword == "DimensionOrganizationUID":
             element.value = dimension
     for name in ("ContentDate", "SeriesDate", "InstanceCreationDate"):
