@@ -16,6 +16,7 @@ from coread.core import Acquisition, Geometry, Mask, Volume
 from coread.errors import DataError, InputError
 from coread.interop import nifti
 from coread.interop.authorship import uid_generator
+from coread.interop.dicom.parametric_map import read_map
 from coread.quant.radiomics import preset
 from coread.workflow import radiomics as work
 from coread.workflow import radiomics_batch as batch
@@ -104,6 +105,32 @@ def test_a_structure_set_gives_the_region_inside_its_contours(
     assert len(result.table.labels) == 1
     volume = result.table.value("morph_approx_vol")
     assert volume == pytest.approx(40 * 60 * geometry.voxel_volume_mm3)
+
+
+def test_maps_are_written_as_nifti_and_parametric_map(liver: tuple[Path, Path], tmp_path: Path) -> None:
+    written = work.write_maps(
+        liver[0],
+        [liver[1]],
+        _SETTINGS,
+        ["stat_mean"],
+        tmp_path,
+        version="0",
+        at=datetime(2026, 1, 1, tzinfo=UTC),
+        new_uid=uid_generator(np.random.default_rng(0)),
+    )
+    assert [path.name for path in written] == ["Liver.stat_mean.nii.gz", "Liver.stat_mean.dcm"]
+    values = nifti.read_volume(written[0]).values
+    back = read_map(pydicom.dcmread(written[1]))
+    assert np.isfinite(values).any()
+    assert np.array_equal(back.values, values, equal_nan=True)
+    image = work.load_image(liver[0]).volume
+    inside = np.argwhere(np.isfinite(values))
+    place = inside[len(inside) // 2]
+    k, j, i = place
+    around = np.isfinite(values[k - 0 : k + 1, j - 1 : j + 2, i - 1 : i + 2])
+    if around.all():
+        window = np.asarray(image.values, dtype=np.float64)[k, j - 1 : j + 2, i - 1 : i + 2]
+        assert values[tuple(place)] == pytest.approx(np.rint(window).mean(), rel=1e-4)
 
 
 def test_provenance_notices_a_changed_voxel_and_a_changed_setting(tmp_path: Path) -> None:

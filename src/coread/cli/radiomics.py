@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as documents
+from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -131,17 +132,13 @@ def extract(
         beside = out.with_name(f"{out.name}.provenance.json")
         beside.write_text(documents.dumps(document, indent=1), encoding="utf-8")
     if sr is not None:
-        import numpy as np
-
-        from coread.interop.authorship import uid_generator
-
         check_target(sr, force=force)
         made = work.feature_report(
             result,
             loaded,
             version=version("coread"),
             at=at,
-            new_uid=uid_generator(np.random.default_rng()),
+            new_uid=_new_uid(),
         )
         sr.mkdir(parents=True, exist_ok=True)
         for name, dataset in made.items():
@@ -322,6 +319,60 @@ def stability(
         f"{int(table['stable'].sum())} of {len(table)} features stable, {len(kept)} after redundancy",
         quiet=quiet,
     )
+
+
+@app.command("map")
+def feature_map(
+    image: ImageArgument,
+    masks: Annotated[list[Path], typer.Argument(help="Label map, SEG or RTSTRUCT.")],
+    feature: Annotated[
+        list[str], typer.Option("--feature", help="Tag, such as cm_contrast or stat_mean; several times.")
+    ],
+    settings: SettingsOption = "ct-default",
+    change: SetOption = None,
+    radius: Annotated[int, typer.Option("--radius", min=1, help="Radius of the window in voxels.")] = 1,
+    out: Out = None,
+    series: SeriesOption = None,
+    force: Force = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Map features over a region: every voxel measured in the window around it.
+
+    Writes to the folder --out one NIfTI for each feature and region, for DICOM a Parametric Map as well.
+
+    Example: coread radiomics map ct.nii.gz tumour.nii.gz --feature cm_contrast --out maps
+    """
+    from coread.workflow import radiomics as work
+
+    setup(verbose=verbose)
+    wanted = _settings(settings, change)
+    if out is None:
+        raise typer.BadParameter("say where to write: --out FOLDER")
+    check_target(out, force=force)
+    with progress_bar(quiet=quiet) as progress:
+        written = work.write_maps(
+            image,
+            masks,
+            wanted,
+            feature,
+            out,
+            radius=radius,
+            series=series,
+            version=version("coread"),
+            at=datetime.now(UTC),
+            new_uid=_new_uid(),
+            progress=progress,
+        )
+    say(f"{len(written)} files in {out}", quiet=quiet)
+
+
+def _new_uid() -> Callable[[], str]:
+    import numpy as np
+
+    from coread.interop.authorship import uid_generator
+
+    return uid_generator(np.random.default_rng())
 
 
 def _machine() -> str:

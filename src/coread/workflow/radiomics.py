@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from coread.interop.authorship import NewUid
     from coread.interop.dicom import Instance
+    from coread.interop.dicom.writing import Source
 
 Progress = Callable[[float, str], None]
 REGION_CLASSES = (
@@ -239,7 +240,6 @@ def feature_report(
     from coread.interop.authorship import Author, Equipment
     from coread.interop.dicom.seg import TrackedRegion, write_regions
     from coread.interop.dicom.sr import write_report
-    from coread.interop.dicom.writing import Source
     from coread.interop.report_content import ObjectReference, ReportContent, SegmentReference
 
     volume = image.volume
@@ -254,13 +254,7 @@ def feature_report(
     measured = feature_measurements(kept, masks, volume)
     origin = Model("Radiomics", version, None, "measurement")
     author = Author(origin=origin, at=at, equipment=Equipment(version=version), new_uid=new_uid)
-    by_uid = {i.header.instance: i for i in image.instances}
-    first = by_uid[volume.source_instances[0]]
-    source = Source(
-        dataset=first.dataset,
-        instances=volume.source_instances,
-        simulated=volume.acquisition.simulated,
-    )
+    source = _source_of(image)
     tracked = [
         TrackedRegion(concept, masks[name], name)
         for name, (concept, _) in result.regions.items()
@@ -301,6 +295,92 @@ def feature_report(
         ),
     )
     return {"seg": segmentation, "sr": write_report(content, source, author)}
+
+
+def write_maps(
+    image: Path,
+    masks: Sequence[Path],
+    settings: Settings,
+    features: Sequence[str],
+    folder: Path,
+    *,
+    version: str,
+    at: datetime,
+    new_uid: NewUid,
+    radius: int = 1,
+    series: str | None = None,
+    progress: Progress | None = None,
+) -> tuple[Path, ...]:
+    """Write maps of features as NIfTI, for DICOM images as Parametric Maps too; return the files.
+
+    Args:
+        image: Image file or DICOM folder.
+        masks: Files of regions.
+        settings: Grey levels and range.
+        features: Tags.
+        folder: Where to write.
+        version: Of the software.
+        at: When, with offset.
+        new_uid: Gives DICOM objects their UIDs.
+        radius: Of the window, in voxels.
+        series: Key of the DICOM series, where there are several.
+        progress: Called with the share done and words.
+
+    Raises:
+        DataError: A file can't be used.
+        InputError: A feature has no map.
+    """
+    from coread.quant.radiomics.voxelwise import feature_maps
+
+    loaded = load_image(image, series=series)
+    volume = loaded.volume
+    if not isinstance(volume, Volume):
+        raise DataError("a projection", "expected a volume", "maps are made of volumes")
+    regions: dict[str, Mask] = {}
+    for path in masks:
+        group = load_masks(path, loaded)
+        if isinstance(group, LabelMap):
+            named = {concept.meaning: group.mask(value) for value, concept in group.labels.items()}
+            regions.update({name: mask for name, mask in named.items() if isinstance(mask, Mask)})
+        else:
+            regions.update({name: mask for name, (_, mask) in group.items()})
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for number, (name, mask) in enumerate(regions.items(), 1):
+        stem = "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in name)
+        maps = feature_maps(volume, mask, settings, features, radius=radius)
+        for tag, made in zip(features, maps, strict=True):
+            written.append(folder / f"{stem}.{tag}.nii.gz")
+            nifti.write_volume(made, written[-1])
+            if loaded.instances and volume.frame_of_reference is not None:
+                from coread.interop.authorship import Author, Equipment
+                from coread.interop.dicom.parametric_map import write_map
+
+                author = Author(
+                    origin=Model("Radiomics", version, None, "measurement"),
+                    at=at,
+                    equipment=Equipment(version=version),
+                    new_uid=new_uid,
+                )
+                dataset = write_map(made, _source_of(loaded), author)
+                written.append(folder / f"{stem}.{tag}.dcm")
+                dataset.save_as(written[-1], enforce_file_format=True)
+        if progress is not None:
+            progress(number / len(regions), name)
+    return tuple(written)
+
+
+def _source_of(image: LoadedImage) -> Source:
+    """Return the DICOM image that objects refer to."""
+    from coread.interop.dicom.writing import Source
+
+    volume = image.volume
+    by_uid = {i.header.instance: i for i in image.instances}
+    return Source(
+        dataset=by_uid[volume.source_instances[0]].dataset,
+        instances=volume.source_instances,
+        simulated=volume.acquisition.simulated,
+    )
 
 
 def write_table(frame: pd.DataFrame, path: Path) -> None:

@@ -181,6 +181,15 @@ def test_a_region_without_values_says_why(kind: str, reason: str) -> None:
         assert table.value("morph_vol") == pytest.approx(2.0 / 6)
 
 
+@pytest.mark.filterwarnings("error")
+def test_two_voxels_have_no_robust_deviation_and_say_so() -> None:
+    image = np.array([[[1.0, 5.0]]])
+    table = extract_arrays(image, {"r": np.ones(image.shape, bool)}, _SPACING, _ALL)
+    missing = {item.feature for item in table if item.value is None}
+    assert {"stat_rmad", "ih_rmad"} <= missing
+    assert table.value("stat_mean") == 3
+
+
 @pytest.mark.parametrize("value", [0.0, 12.0])
 def test_a_flat_region_has_the_defined_limits(value: float) -> None:
     _, mask = _scene(5)

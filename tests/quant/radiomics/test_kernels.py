@@ -13,7 +13,7 @@ from scipy.spatial.distance import cdist, pdist
 from skimage.measure import marching_cubes, mesh_surface_area
 
 from coread.quant.radiomics import _filter_kernels, _kernels, _shape_kernels, morphology
-from coread.quant.radiomics.texture import _OFFSETS
+from coread.quant.radiomics.texture import OFFSETS
 
 
 def _levels(seed: int = 0, top: int = 4) -> NDArray[np.uint16]:
@@ -32,8 +32,8 @@ def _blob(seed: int, smooth: float) -> NDArray[np.bool_]:
 def test_pairs_are_those_counted_one_by_one() -> None:
     box = _levels()
     counts = np.zeros((13, 5, 5), np.uint32)
-    _kernels.count_pairs(box, _kernels.row_spans(box), _OFFSETS, 1, 5, counts)
-    for d, offset in enumerate(_OFFSETS):
+    _kernels.count_pairs(box, _kernels.row_spans(box), OFFSETS, 1, 5, counts)
+    for d, offset in enumerate(OFFSETS):
         expected = np.zeros((5, 5), int)
         for place in product(range(1, 5), range(1, 6), range(1, 7)):
             expected[box[place], box[tuple(np.add(place, offset))]] += 1
@@ -43,8 +43,8 @@ def test_pairs_are_those_counted_one_by_one() -> None:
 def test_runs_are_those_walked_one_by_one() -> None:
     box = _levels(1, top=2)
     counts = np.zeros((13, 3, 7), np.uint32)
-    _kernels.count_runs(box, _kernels.row_spans(box), _OFFSETS, 1, 5, counts)
-    for d, offset in enumerate(_OFFSETS):
+    _kernels.count_runs(box, _kernels.row_spans(box), OFFSETS, 1, 5, counts)
+    for d, offset in enumerate(OFFSETS):
         expected = np.zeros((3, 7), int)
         for place in product(range(1, 5), range(1, 6), range(1, 7)):
             level = box[place]

@@ -9,7 +9,7 @@ import numpy as np
 from coread.quant.radiomics import _shape_kernels as kernels
 from coread.quant.radiomics._typing import Bools, Floats, Ints
 
-_STATISTICS = (
+STATISTICS = (
     "mean", "var", "skew", "kurt", "median", "min", "p10", "p90", "max", "iqr", "range", "mad",
     "rmad", "medad", "cov", "qcod", "energy", "rms",
 )  # fmt: skip
@@ -28,6 +28,7 @@ def intensity_statistics(values: Floats) -> dict[str, float]:
         float(value) / n for value in kernels.central_sums(values, mean, median)
     )
     middle = values[(values >= p10) & (values <= p90)]
+    robust = float(np.abs(middle - middle.mean()).mean()) if middle.size else np.nan
     low, high = float(values.min()), float(values.max())
     if low == high:  # rounding of the mean must not make a flat region vary
         mean, m2, m3, m4, absolute = low, 0.0, 0.0, 0.0, 0.0
@@ -44,14 +45,14 @@ def intensity_statistics(values: Floats) -> dict[str, float]:
         "iqr": p75 - p25,
         "range": high - low,
         "mad": absolute,
-        "rmad": float(np.abs(middle - middle.mean()).mean()) if m2 > 0 else 0.0,
+        "rmad": robust if m2 > 0 else 0.0,
         "medad": around_median,
         "cov": float(np.sqrt(m2)) / mean if mean != 0 else np.nan,
         "qcod": (p75 - p25) / (p75 + p25) if p75 + p25 != 0 else np.nan,
         "energy": square * n,
         "rms": float(np.sqrt(square)),
     }
-    return {f"stat_{tag}": result[tag] for tag in _STATISTICS}
+    return {f"stat_{tag}": result[tag] for tag in STATISTICS}
 
 
 def _ranked(cumulative: Ints, quantile: float) -> float:
@@ -77,7 +78,10 @@ def histogram_features(counts: Ints) -> dict[str, float]:
     variance = float(deviation**2 @ share)
     p10, p25, median, p75, p90 = (_ranked(cumulative, q) for q in (0.1, 0.25, 0.5, 0.75, 0.9))
     middle = np.where((levels >= p10) & (levels <= p90), counts, 0)
-    middle_mean = float(levels @ middle) / middle.sum()
+    kept = int(middle.sum())
+    robust = np.nan  # of two voxels none may lie between the percentiles
+    if kept:
+        robust = float(np.abs(levels - float(levels @ middle) / kept) @ middle) / kept
     present = np.flatnonzero(counts)
     modes = levels[counts == counts.max()]
     gradient = np.gradient(counts.astype(np.float64)) if counts.size > 1 else np.zeros(1)
@@ -97,7 +101,7 @@ def histogram_features(counts: Ints) -> dict[str, float]:
         "ih_iqr": p75 - p25,
         "ih_range": high - low,
         "ih_mad": float(np.abs(deviation) @ share),
-        "ih_rmad": float(np.abs(levels - middle_mean) @ middle) / float(middle.sum()),
+        "ih_rmad": robust,
         "ih_medad": float(np.abs(levels - median) @ share),
         "ih_cov": float(np.sqrt(variance)) / mean,
         "ih_qcod": (p75 - p25) / (p75 + p25),

@@ -15,7 +15,7 @@ from coread.quant.radiomics._typing import Bools, Floats, Ints, Levels
 
 Features = dict[tuple[str, str], float]  # (tag, aggregation) -> value
 
-_OFFSETS = np.array(
+OFFSETS = np.array(
     [(k, j, i) for k in (0, 1) for j in (-1, 0, 1) for i in (-1, 0, 1) if (k, j, i) > (0, 0, 0)],
     dtype=np.int64,
 )
@@ -173,7 +173,7 @@ def _aggregate(
         depth = box.levels.shape[0]
         single = []
         total = np.zeros((), np.uint32)
-        for block in _direction_blocks(0, len(_OFFSETS), cells):
+        for block in _direction_blocks(0, len(OFFSETS), cells):
             matrices = count(block, 1, depth - 1)
             total = total + matrices.sum(axis=0, dtype=np.uint32)
             if "3d_avg" in cube:
@@ -181,7 +181,7 @@ def _aggregate(
         if "3d_avg" in cube:
             result["3d_avg"] = _average(single)
         if "3d_v_mrg" in cube:
-            result["3d_v_mrg"] = features(total, len(_OFFSETS) * box.voxels)
+            result["3d_v_mrg"] = features(total, len(OFFSETS) * box.voxels)
     return {
         (tag, code): float(value)
         for code, row in result.items()
@@ -198,7 +198,7 @@ def pair_texture(box: LevelBox, wanted: frozenset[str], *, maximal_correlation: 
     levels = box.present.astype(np.float64)
 
     def count(directions: slice, start: int, stop: int) -> NDArray[np.uint32]:
-        offsets = _OFFSETS[directions]
+        offsets = OFFSETS[directions]
         counts = np.zeros((len(offsets), n + 1, n + 1), np.uint32)
         kernels.count_pairs(box.packed, box.spans, offsets, start, stop, counts)
         return counts
@@ -233,7 +233,7 @@ def run_texture(box: LevelBox, wanted: frozenset[str]) -> Features:
     lengths = np.arange(1, longest + 1, dtype=np.float64)
 
     def count(directions: slice, start: int, stop: int) -> NDArray[np.uint32]:
-        offsets = _OFFSETS[directions]
+        offsets = OFFSETS[directions]
         counts = np.zeros((len(offsets), n + 1, longest + 1), np.uint32)
         kernels.count_runs(box.packed, box.spans, offsets, start, stop, counts)
         return counts
