@@ -266,6 +266,29 @@ def test_the_reader_of_a_later_study_sees_what_a_signed_report_of_the_prior_stat
     Reader(ada.client, prior.uid()).do("POST", "/reading", status=409)
 
 
+def test_files_of_a_signed_prior_wait_while_a_first_read_of_the_patient_is_open(
+    world: Any, ct: Any, prior: Any, results: Any
+) -> None:
+    world.save(results(1, prior), study=prior)
+    ada = Reader(world.client("ada"), prior.uid())
+    ada.read()
+    ada.do("POST", "/reading/reveal")
+    ada.do("GET", "/reading")
+    ada.do(
+        "POST", "/reading/decisions", {"finding": "prior-model-0", "choice": "reject", "reason": "artefact"}
+    )
+    ada.do("POST", "/reading/sign", {})
+    assert ada.do("GET", "/exports")
+    later = Reader(ada.client, ct.uid())
+    later.do("POST", "/reading")
+    assert ada.do("GET", "/exports") == []
+    ada.do("GET", "/exports/report.html", status=403)
+    assert ada.client.get("/fhir/R4/DiagnosticReport").json()["total"] == 0
+    assert ada.do("GET", "/report")["signed"]  # what it states may be read
+    later.do("POST", "/reading/commit", {"findings": []})
+    assert ada.do("GET", "/exports")
+
+
 def test_results_on_a_prior_are_hidden_while_a_first_read_of_the_patient_is_open(
     world: Any, ct: Any, prior: Any, results: Any
 ) -> None:

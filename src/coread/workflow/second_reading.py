@@ -397,7 +397,7 @@ class SecondReading:
         return "en" if kept is None else kept.language
 
     def _shown_report(self, study: str) -> StoredReport | None:
-        signed = self.view.signed_reports(study)
+        signed = self.view.report_files(study)
         own = [stored for stored in signed if stored.reader == self.caller.reader]
         found = own or list(signed)
         return found[-1] if found else None

@@ -334,6 +334,15 @@ class View:
             self._remember_seeing(study)
         return found
 
+    def report_files(self, study: str) -> tuple[StoredReport, ...]:
+        """Return the signed reports whose files the caller may see.
+
+        The files hold regions, maps and decisions beyond what a report states: while a first read of the
+        patient is open, they wait like any result.
+        """
+        found = self.signed_reports(study)
+        return () if self.caller.reader is not None and self._reads_patient_elsewhere(study) else found
+
     def prior_report(self, study: str, prior: str) -> StoredReport | None:
         """Return the latest signed report of an earlier study, for the reader of a later one.
 

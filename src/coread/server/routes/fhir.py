@@ -111,7 +111,7 @@ def _studies(client: SecondReading, wanted: dict[str, str]) -> Iterator[StudyRow
 def _resources(client: SecondReading, row: StudyRow) -> Iterator[Resource]:
     """Yield the imaging study and what the latest visible signed report of each reader states."""
     yield _imaging_study(client, row)
-    latest = {stored.reader: stored for stored in client.view.signed_reports(row.uid)}
+    latest = {stored.reader: stored for stored in client.view.report_files(row.uid)}
     for stored in latest.values():
         name = next((file.name for file in stored.files if file.name.endswith("fhir.json")), None)
         content = None if name is None else client.library.reports.file(stored.id, name)
