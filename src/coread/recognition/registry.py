@@ -15,7 +15,12 @@ from coread.recognition.labelled import Part
 from coread.recognition.metrics import Estimate
 from coread.recognition.runtime import load_card, read_weights
 
-MODELS = MappingProxyType({"cxr_pneumonia": "coread.recognition.cxr_pneumonia"})
+MODELS = MappingProxyType(
+    {
+        "cxr_pneumonia": "coread.recognition.cxr_pneumonia",
+        "lung_fields": "coread.recognition.lung_fields",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

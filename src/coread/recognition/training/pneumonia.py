@@ -195,7 +195,8 @@ def operating_point(labels: NDArray[np.int64], scores: NDArray[np.float64]) -> d
     the twentieth of the films whose logits are nearest to it.
     """
     slope, offset = calibration(labels, scores)
-    cuts = np.unique(np.quantile(scores, np.linspace(0, 1, 2001)))
+    ordered = np.unique(scores)
+    cuts = (ordered[1:] + ordered[:-1]) / 2  # between films, so that no rounding decides on one
     sensitivity = 1 - np.searchsorted(np.sort(scores[labels == 1]), cuts) / np.count_nonzero(labels == 1)
     specificity = np.searchsorted(np.sort(scores[labels == 0]), cuts) / np.count_nonzero(labels == 0)
     cut = float(cuts[np.argmax(np.minimum(sensitivity, specificity))])
