@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Response, status
 
 from coread.core.reading import Decision
-from coread.server import translate, values
+from coread.server import readings, values
 from coread.server.schemas import (
     AddendumRequest,
     ComparisonJson,
@@ -22,13 +22,13 @@ router = APIRouter(prefix="/studies/{study}", tags=["reading"])
 @router.post("/reading", status_code=status.HTTP_200_OK)
 def open_reading(study: str, person: Person, response: Response) -> ReadingJson:
     """Open the study to read it: the caller is assigned to it from now on."""
-    return translate.reading(person.open(study), response)
+    return readings.reading(person.open(study), response)
 
 
 @router.get("/reading")
 def reading(study: str, person: Person, response: Response) -> ReadingJson:
     """The caller's own reading; the ETag is its version."""
-    return translate.reading(person.reading(study), response)
+    return readings.reading(person.reading(study), response)
 
 
 @router.put("/reading/draft")
@@ -36,7 +36,7 @@ def save_draft(
     study: str, body: FindingsRequest, site: TheSite, person: Person, version: Version, response: Response
 ) -> VersionJson:
     """Keep the draft of the read in progress."""
-    findings = values.to_findings(body.findings, translate.planes(site, person, study))
+    findings = values.to_findings(body.findings, readings.planes(site, person, study))
     saved = person.save_draft(study, findings, expected=version)
     etag(response, saved.version)
     return VersionJson(version=saved.version)
@@ -47,20 +47,20 @@ def commit(
     study: str, body: FindingsRequest, site: TheSite, person: Person, version: Version, response: Response
 ) -> ReadingJson:
     """Commit the first read, or the read of images that came later: it can't be changed."""
-    findings = values.to_findings(body.findings, translate.planes(site, person, study))
-    return translate.reading(person.commit(study, findings, expected=version), response)
+    findings = values.to_findings(body.findings, readings.planes(site, person, study))
+    return readings.reading(person.commit(study, findings, expected=version), response)
 
 
 @router.post("/reading/reveal")
 def reveal(study: str, person: Person, site: TheSite) -> ComparisonJson:
     """Show what the models found beside the committed read."""
-    return translate.comparison(site, person, study, person.reveal(study))
+    return readings.comparison(site, person, study, person.reveal(study))
 
 
 @router.get("/comparison")
 def comparison(study: str, person: Person, site: TheSite) -> ComparisonJson:
     """Reader against models, after the reveal."""
-    return translate.comparison(site, person, study, person.comparison(study))
+    return readings.comparison(site, person, study, person.comparison(study))
 
 
 @router.post("/reading/decisions")
@@ -70,7 +70,7 @@ def decide(
     """Accept, reject or modify one finding of a model."""
     modified = None
     if body.modified is not None:
-        modified = values.to_findings([body.modified], translate.planes(site, person, study))[0]
+        modified = values.to_findings([body.modified], readings.planes(site, person, study))[0]
     decision = Decision(
         finding=body.finding,
         choice=body.choice,
@@ -79,13 +79,13 @@ def decide(
         comment=body.comment,
         modified=modified,
     )
-    return translate.reading(person.decide(study, decision, expected=version), response)
+    return readings.reading(person.decide(study, decision, expected=version), response)
 
 
 @router.post("/reading/sign")
 def sign(study: str, person: Person, version: Version, response: Response) -> ReadingJson:
     """Sign: the report and its exports are made and final."""
-    return translate.reading(person.sign(study, expected=version), response)
+    return readings.reading(person.sign(study, expected=version), response)
 
 
 @router.post("/reading/addendum")
@@ -93,4 +93,4 @@ def addendum(
     study: str, body: AddendumRequest, person: Person, version: Version, response: Response
 ) -> ReadingJson:
     """Add words after signing."""
-    return translate.reading(person.addendum(study, body.text, expected=version), response)
+    return readings.reading(person.addendum(study, body.text, expected=version), response)
