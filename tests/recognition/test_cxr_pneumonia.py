@@ -17,6 +17,7 @@ from coread.recognition.explain import class_activation
 from coread.recognition.film import small_film
 from coread.recognition.metrics import auc
 from coread.recognition.runtime import load_card
+from coread.testing import check_analyzer
 
 
 def film(pixels: np.ndarray, *, modality: str = "DX", body_part: str | None = "CHEST", **plane) -> Image:
@@ -224,3 +225,11 @@ def test_the_probability_rises_with_the_logit_and_crosses_the_threshold_once() -
     ]
     assert np.all(np.diff(values) > 0)
     assert values[0] < model.settings["threshold"] < values[-1]
+
+
+def test_it_keeps_what_the_platform_promises() -> None:
+    rng = np.random.default_rng(4)
+    films = Inputs(images={"a": film(rng.random((90, 120))), "b": film(rng.random((300, 250, 3)))})
+    assert check_analyzer(
+        CxrPneumonia(), films, unfit=[Inputs(images={"a": film(np.eye(50), modality="US")})]
+    )

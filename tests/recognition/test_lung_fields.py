@@ -14,6 +14,7 @@ from coread.recognition import lung_fields
 from coread.recognition.lung_fields import LungFields, lung_probability, read_pairs, squared_film, two_lungs
 from coread.recognition.metrics import dice
 from coread.recognition.runtime import load_card
+from coread.testing import check_analyzer
 
 
 def film(pixels: np.ndarray, modality: str = "DX", **plane) -> Image:
@@ -128,3 +129,9 @@ def test_a_folder_without_pairs_is_refused(tmp_path: Path) -> None:
 
 def test_the_card_names_these_weights() -> None:
     assert load_card("lung_fields").weights == lung_fields.network().digest
+
+
+def test_it_keeps_what_the_platform_promises(shared: Path) -> None:
+    _, pixels, _ = read_pairs(shared / "images/chest/montgomery_lungs")[3]
+    films = Inputs(images={"a": film(pixels), "b": film(np.random.default_rng(0).random((80, 60)))})
+    assert check_analyzer(LungFields(), films)
