@@ -104,6 +104,8 @@ def test_every_finding_leads_to_the_root_and_codes_are_unique() -> None:
     assert len(set(concepts)) == len(concepts)
     for concept in concepts[1:]:
         assert list(vocabulary.ancestors(concept))[-1] == vocabulary.ABNORMALITY
+    own = [c for c in vars(vocabulary).values() if isinstance(c, CodedConcept) and c.scheme == "99COREAD"]
+    assert max(len(c.value) for c in own) <= 16, "DICOM's Code Value holds 16 characters"
     assert vocabulary.finding("60046008") == vocabulary.PLEURAL_EFFUSION
     with pytest.raises(InputError, match="no code"):
         vocabulary.finding("nonsense")

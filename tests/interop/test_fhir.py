@@ -49,7 +49,7 @@ def test_fhir_resources_reads_back_every_value() -> None:
         if o.valueQuantity is not None
     }
     assert ("laa-950", 12.345678901234567, "%") in numbers
-    assert ("mean-lung-density", -861.5, "[hnsf'U]") in numbers
+    assert ("lung-density", -861.5, "[hnsf'U]") in numbers
     assert ("118565006", 2750.125, "mL") in numbers
     emphysema = next(o for o in observations.values() if o.code.coding[0].code == "87433001")
     (share,) = (c.valueQuantity for c in emphysema.component if c.code.coding[0].code == "111012")

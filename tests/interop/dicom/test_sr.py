@@ -112,7 +112,7 @@ def test_dsr2xml_reads_every_number_with_its_unit(written: Path) -> None:
         assert unit is not None
         found.add((name.findtext("value"), float(str(value.text)), unit.findtext("value")))  # type: ignore[union-attr]
     for expected in (
-        ("mean-lung-density", -861.5, "[hnsf'U]"),
+        ("lung-density", -861.5, "[hnsf'U]"),
         ("81827009", 7.25, "mm"),
         ("118565006", 2750.125, "mL"),
         ("111012", 87.0, "%"),
@@ -137,7 +137,7 @@ def test_highdicom_finds_the_groups_and_exact_values(written: Path) -> None:
     assert emphysema.finding_type.value == "87433001"
     values = {m.name.value: m.value for m in emphysema.get_measurements()}
     assert values["laa-950"] == 12.345678901234567  # exact: the floating point value is written, too
-    assert values["mean-lung-density"] == -861.5
+    assert values["lung-density"] == -861.5
     (site,) = emphysema.finding_sites
     assert site.value.value == cases.EMPHYSEMA.place.value  # type: ignore[union-attr]
     assert site.laterality is not None

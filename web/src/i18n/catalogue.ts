@@ -343,7 +343,7 @@ export const catalogue = {
   "code.81827009": ["Diameter", "Çap"],
   "code.410668003": ["Length", "Uzunluk"],
   "code.42798000": ["Area", "Alan"],
-  "code.mean-lung-density": ["Mean lung density", "Ortalama akciğer yoğunluğu"],
+  "code.lung-density": ["Mean lung density", "Ortalama akciğer yoğunluğu"],
   "code.laa-950": ["Lung below −950 HU", "−950 HU altındaki akciğer"],
   "code.perc15": ["15th percentile of lung density", "Akciğer yoğunluğunun 15. yüzdeliği"],
   "code.image-noise": ["Image noise", "Görüntü gürültüsü"],
