@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -117,21 +118,23 @@ def measure(
             if "ngtdm" in families or "ngldm" in families:
                 found |= texture.neighbour_texture(box, wanted, alpha=settings.dependence_alpha)
     lower_open = intensity_range is None or intensity_range[0] is None
+    bins, volume_bins = discretisation.code, settings.volume_histogram.code
+    codes = {family: _wanted(family, settings.aggregations) for family in families}
     rows = []
     for item in catalogue().values():
-        if item.family not in families:
+        if item.family not in codes:
             continue
         levels = ""
         flag: Flag = "ibsi" if standardised else "outside"
         if item.family == "volume_histogram":
-            levels = settings.volume_histogram.code
+            levels = volume_bins
         elif item.family == "histogram" or item.family in _TEXTURE:
-            levels = discretisation.code
+            levels = bins
             if discretisation.bin_width is not None and lower_open:
                 flag = "outside"  # bins of fixed size need a lower bound to start from
-        for code in _wanted(item.family, settings.aggregations):
+        for code in codes[item.family]:
             value = found.get((item.tag, code), np.nan)
-            defined = bool(np.isfinite(value))
+            defined = math.isfinite(value)
             reason = ""
             if not defined:
                 reason = reasons.get(item.family) or _reason(region, values, item, settings)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 
 import numpy as np
@@ -64,11 +64,7 @@ def mesh_volume_area(mask: Bytes, spacing_mm: Floats, *, classic: bool = False) 
         Lewiner et al. 2003, doi:10.1080/10867651.2003.10487582; Lorensen and Cline 1987,
         doi:10.1145/37402.37422.
     """
-    triangles, start = _mesh_table("classic_" if classic else "")
-    corners = triangles * spacing_mm
-    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]) / 2
-    owner = np.repeat(np.arange(256), np.diff(start))
-    area = np.bincount(owner, np.linalg.norm(normals, axis=1), 256)
+    area, fluxes = _cube_measures(tuple(float(s) for s in spacing_mm), classic)
     # A closed mesh has one volume, by its flux along any axis. The classic cubes leave holes, so that
     # signed tetrahedra give the mean over the axes.
     volumes = []
@@ -76,13 +72,31 @@ def mesh_volume_area(mask: Bytes, spacing_mm: Floats, *, classic: bool = False) 
         order = (axis, *(a for a in range(3) if a != axis))
         turned = np.ascontiguousarray(mask.transpose(order))
         counts = kernels.cube_configurations(turned)[:, _turned_codes(order)]
-        height = triangles[:, :, axis].mean(axis=1) * spacing_mm[axis]
-        flux = np.bincount(owner, normals[:, axis] * height, 256)
-        upward = np.bincount(owner, normals[:, axis] * spacing_mm[axis], 256)
+        flux, upward = fluxes[axis]
         volumes.append(counts.sum(axis=0) @ flux + (np.arange(len(counts)) @ counts) @ upward)
     return abs(float(np.mean(volumes))), float(counts.sum(axis=0) @ area)
 
 
+@lru_cache(maxsize=64)
+def _cube_measures(
+    spacing_mm: tuple[float, ...], classic: bool
+) -> tuple[Floats, list[tuple[Floats, Floats]]]:
+    """Return the area of each cube, and along each axis its flux and what a step adds to it."""
+    triangles, start = _mesh_table("classic_" if classic else "")
+    corners = triangles * np.array(spacing_mm)
+    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]) / 2
+    owner = np.repeat(np.arange(256), np.diff(start))
+    area = np.asarray(np.bincount(owner, np.linalg.norm(normals, axis=1), 256), dtype=np.float64)
+    fluxes: list[tuple[Floats, Floats]] = []
+    for axis in range(3):
+        height = triangles[:, :, axis].mean(axis=1) * spacing_mm[axis]
+        flux = np.bincount(owner, normals[:, axis] * height, 256)
+        upward = np.bincount(owner, normals[:, axis] * spacing_mm[axis], 256)
+        fluxes.append((np.asarray(flux, dtype=np.float64), np.asarray(upward, dtype=np.float64)))
+    return area, fluxes
+
+
+@cache
 def _turned_codes(order: tuple[int, ...]) -> Ints:
     """Return for each cube configuration what it is called when the axes come in another order."""
     code = np.arange(256)
