@@ -64,8 +64,10 @@ def _simulate(folder: Path, jobs: int, progress: Callable[[float, str], None]) -
 
 def _take_in(store: Any, sources: list[Path], progress: Callable[[float, str], None]) -> None:
     from coread.workflow.intake import ingest
+    from coread.workflow.uploads import mark_late_images
 
     summary = ingest(store, sources, progress=lambda f, words: progress(0.5 + 0.1 * f, f"taking in {words}"))
+    mark_late_images(store, summary)
     for entry in summary.entries:
         if entry.role in ("refused", "quarantined"):
             say(f"{entry.role}: {entry.path}: {entry.reason}")

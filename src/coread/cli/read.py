@@ -89,11 +89,13 @@ def _read(store: Any, inputs: list[Path], out: Path | None, formats: tuple[str, 
     from coread.workflow.export import check_formats, export_results
     from coread.workflow.intake import ingest
     from coread.workflow.process import process_study
+    from coread.workflow.uploads import mark_late_images
 
     check_formats(formats)
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
     intake = ingest(store, inputs, progress=lambda f, words: progress(0.3 * f, f"taking in: {words}"))
+    mark_late_images(store, intake)
     studies = []
     analyzers = discover()
     for number, study in enumerate(intake.studies):

@@ -90,7 +90,12 @@ def serve_library(store: Any, settings: Settings, *, quiet: bool = False) -> Non
 
         application = create_app(store, settings=server_settings, wake=work.wake)
         options = uvicorn.Config(
-            application, host=settings.host, port=settings.port, log_level="warning", access_log=False
+            application,
+            host=settings.host,
+            port=settings.port,
+            log_level="warning",
+            access_log=False,
+            timeout_graceful_shutdown=2,  # an open event stream would hold it until the client leaves
         )
         try:
             Server(options).run()

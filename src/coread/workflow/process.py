@@ -20,10 +20,11 @@ JOB_KIND = "process"
 
 
 def enqueue(library: Library, study: str, analyzers: Sequence[Registered], *, priority: int = 0) -> Job:
-    """Ask for a study to be processed; the same content and the same analyzers give the same job."""
+    """Ask for a study to be processed; the same acquired content and the same analyzers give the same job."""
     parts = [f"{r.name} {r.card.version} {r.card.weights}" for r in analyzers]
-    for series in library.instances.series(study):
-        parts += sorted(stored.digest for stored in library.instances.instances(series.uid))
+    for series in library.instances.series(study, scope="acquired"):
+        stored = library.instances.instances(series.uid, scope="acquired")
+        parts += sorted(instance.digest for instance in stored)
     key = f"{study} {hashlib.sha256(chr(10).join(parts).encode()).hexdigest()[:32]}"
     return library.jobs.enqueue(JOB_KIND, key, {"study": study}, priority=priority, subject=study)
 
