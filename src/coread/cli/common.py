@@ -25,7 +25,6 @@ from coread.errors import (
     TransportError,
 )
 
-
 LINE_S = 1.0
 
 

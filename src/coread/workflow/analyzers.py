@@ -103,6 +103,5 @@ def in_running_order(registered: Iterable[Registered]) -> tuple[Registered, ...]
         ]
         if not ready:
             raise InputError(f"these analyzers need each other: {', '.join(sorted(waiting))}")
-        for r in ready:
-            ordered.append(waiting.pop(r.name))
+        ordered += [waiting.pop(r.name) for r in ready]
     return tuple(ordered)
