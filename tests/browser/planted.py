@@ -123,6 +123,7 @@ def ct_result() -> Result:
     labels[body() < -800] = 1
     labels[:, :, 48:][labels[:, :, 48:] == 1] = 2
     labels[body() < -900] = 0
+    labels[MARK] = 1  # no outline around the marked voxel: only the map lies there
     at = tuple(float(x) for x in GRID.to_patient(NODULE))
     return Result(
         findings=(

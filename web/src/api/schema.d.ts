@@ -56,7 +56,7 @@ export interface paths {
         };
         /**
          * Intake
-         * @description What became of every file that the caller may know of, newest first.
+         * @description What became of every file that the caller may know of, newest first; of one study where it is named.
          */
         get: operations["intake_intake"];
         put?: never;
@@ -291,6 +291,7 @@ export interface paths {
          * @description Modality values of the slices ``first`` to ``first + count`` of a part, in slice order.
          *
          *     Little endian in the part's ``dtype``, C order; ``X-Shape`` says (slices, rows, columns[, channels]).
+         *     ``of`` is the version of the part that the address of its frames holds; another one is refused.
          */
         get: operations["studies_frames"];
         put?: never;
@@ -637,10 +638,10 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Study
+         * Study Files
          * @description All visible instances of a study.
          */
-        get: operations["dicomweb_study"];
+        get: operations["dicomweb_study_files"];
         put?: never;
         /**
          * Store Study
@@ -721,10 +722,10 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Series
+         * Series Files
          * @description All visible instances of a series.
          */
-        get: operations["dicomweb_series"];
+        get: operations["dicomweb_series_files"];
         put?: never;
         post?: never;
         delete?: never;
@@ -761,10 +762,10 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Instance
+         * Instance File
          * @description An instance, as it is stored or as explicit little endian.
          */
-        get: operations["dicomweb_instance"];
+        get: operations["dicomweb_instance_file"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2231,6 +2232,7 @@ export interface operations {
         parameters: {
             query?: {
                 role?: ("image" | "object" | "duplicate" | "quarantined" | "refused")[] | null;
+                study?: string | null;
                 cursor?: string | null;
                 limit?: number;
             };
@@ -3294,6 +3296,7 @@ export interface operations {
             query?: {
                 first?: number;
                 count?: number;
+                of?: string | null;
             };
             header?: never;
             path: {
@@ -4493,7 +4496,7 @@ export interface operations {
             };
         };
     };
-    dicomweb_study: {
+    dicomweb_study_files: {
         parameters: {
             query?: never;
             header?: never;
@@ -4648,7 +4651,7 @@ export interface operations {
             };
         };
     };
-    dicomweb_series: {
+    dicomweb_series_files: {
         parameters: {
             query?: never;
             header?: never;
@@ -4712,7 +4715,7 @@ export interface operations {
             };
         };
     };
-    dicomweb_instance: {
+    dicomweb_instance_file: {
         parameters: {
             query?: never;
             header?: never;

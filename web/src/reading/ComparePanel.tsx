@@ -46,7 +46,7 @@ export function ComparePanel(props: Props) {
           </a>
         </p>
         {asked && (props.writable
-          ? <DecisionBox finding={finding} decision={decision} mode={on ? props.mode : "buttons"} busy={props.busy} withChange={props.withChange}
+          ? <DecisionBox finding={finding} decision={decision} on={on} mode={on ? props.mode : "buttons"} busy={props.busy} withChange={props.withChange}
               setMode={(mode) => { props.choose(id); props.setMode(mode); }} decide={props.decide} />
           : decision && <p className="decided">{t(decision.choice === "accept" ? "compare.accepted" : decision.choice === "reject" ? "compare.rejected" : "compare.modified", { why: decision.reason ?? "", what: decision.modified ? findingTitle(text, decision.modified) : "" })}</p>)}
       </FindingCard>

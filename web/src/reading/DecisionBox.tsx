@@ -11,6 +11,7 @@ export type Mode = "buttons" | "reject" | "modify";
 interface Props {
   readonly finding: Finding;
   readonly decision: Decision | null;
+  readonly on: boolean;
   readonly mode: Mode;
   readonly busy: boolean;
   readonly withChange: boolean;
@@ -19,7 +20,7 @@ interface Props {
 }
 
 /** The one decision on one finding of the machine; it can be changed until signing. */
-export function DecisionBox({ finding, decision, mode, busy, withChange, setMode, decide }: Props) {
+export function DecisionBox({ finding, decision, on, mode, busy, withChange, setMode, decide }: Props) {
   const text = useText();
   const { t } = text;
   if (mode === "reject") {
@@ -40,7 +41,7 @@ export function DecisionBox({ finding, decision, mode, busy, withChange, setMode
     <>
       <p className={decision ? "decided" : "muted"}>{said}</p>
       <div className="act">
-        <button className={decision ? "" : "primary"} disabled={busy} aria-pressed={decision?.choice === "accept"}
+        <button className={on && !decision ? "primary" : ""} disabled={busy} aria-pressed={decision?.choice === "accept"}
           onClick={() => decide({ finding: finding.id, choice: "accept", reason: null, comment: "", modified: null })}>
           {t("compare.accept")} <KeyHint action="accept" />
         </button>

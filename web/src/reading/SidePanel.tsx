@@ -9,6 +9,7 @@ import { AlonePanel } from "./AlonePanel";
 import { ComparePanel } from "./ComparePanel";
 import type { Mode } from "./DecisionBox";
 import type { Draft, DraftAction } from "./draft";
+import { listOrder } from "./findings";
 import { MapControls } from "./MapControls";
 import { MeasuresPanel } from "./MeasuresPanel";
 import { PriorReportPanel } from "./PriorReportPanel";
@@ -64,7 +65,7 @@ export function SidePanel(props: SidePanelProps) {
   const { t } = useText();
   const { study, reading, shown, own, alone, signed, stage, tab, state } = props;
   const revealed = shown !== null;
-  const count = revealed ? new Set(Object.keys(shown.findings)).size - shown.agreed.length : own.length;
+  const count = revealed ? listOrder(shown).length : own.length;
   const measured = state.measures.length + (shown?.measurements.length ?? 0);
   const tabs: [Tab, string][] = [
     ["findings", t(revealed ? "compare.findings" : "findings.yours", { n: count })],
