@@ -35,7 +35,6 @@ interface NextViewport {
   getPan(): [number, number];
   setPan(pan: Point2): void;
   resetViewState(options?: object): boolean;
-  resize(): void;
   render(): void;
 }
 interface DisplaySets {
@@ -168,6 +167,7 @@ function provideMetadata(type: string, id: unknown): unknown {
 }
 
 let viewports = 0;
+let resizing: number | null = null;
 
 /** One drawing surface; the element belongs to it from the constructor to `destroy`. */
 export class View {
@@ -285,9 +285,13 @@ export class View {
     this.viewport.render();
   }
 
+  /** Fit the drawing surfaces to their elements; the picture keeps its place and size. */
   resize(): void {
-    this.viewport.resize();
-    if (this.ready) this.viewport.render();
+    // the engine's own resize: a viewport's alone leaves the GPU's canvas stretched
+    resizing ??= requestAnimationFrame(() => {
+      resizing = null;
+      engine?.resize(true, true);
+    });
   }
 
   destroy(): void {
