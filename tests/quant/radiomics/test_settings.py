@@ -85,3 +85,20 @@ def test_riesz_of_a_wave_turns_its_phase() -> None:
     response = Riesz(order=(1, 0, 0)).response(wave, np.ones(3))
     expected = np.sin(2 * np.pi * 8 * x / 32) * np.ones((4, 4, 1))
     assert response == pytest.approx(expected, abs=1e-9)
+
+
+def test_a_scaled_laplacian_of_gaussian_is_that_of_itk_and_marked() -> None:
+    # ITK's filter, normalised across scale, is what PyRadiomics uses; it approximates by recursion.
+    import SimpleITK as sitk
+
+    rng = np.random.default_rng(0)
+    image = rng.normal(size=(24, 26, 28))
+    item = LaplacianOfGaussian(sigma_mm=3.0, scaled=True)
+    ours = item.response(image, np.array([1.5, 1.0, 1.0]))[8:-8, 8:-8, 8:-8]
+    picture = sitk.GetImageFromArray(image)
+    picture.SetSpacing((1.0, 1.0, 1.5))
+    itk = sitk.LaplacianRecursiveGaussian(picture, 3.0, True)
+    theirs = sitk.GetArrayFromImage(itk)[8:-8, 8:-8, 8:-8]
+    assert np.abs(ours - theirs).max() < 0.03 * np.abs(theirs).max()
+    assert not item.standardised
+    assert LaplacianOfGaussian(sigma_mm=3.0).standardised

@@ -38,7 +38,10 @@ from coread.quant.radiomics._typing import Floats, Ints
 class Filter(Protocol):
     """An image filter; settings hold them, `FILTERS` names them."""
 
-    standardised: ClassVar[bool]
+    @property
+    def standardised(self) -> bool:
+        """Whether IBSI 2 standardised it."""
+        ...
 
     @property
     def code(self) -> str:
@@ -101,6 +104,9 @@ class LaplacianOfGaussian:
         boundary: How the image goes on beyond its edge.
         planar: Slice by slice.
         scaled: Multiply by sigma squared, as PyRadiomics (ITK) does; not standardised.
+
+    IBSI 2 defines it on cubic voxels; on others, resample first. Where a sigma is less than a voxel, the
+    sampled kernel no longer sums to zero.
     """
 
     sigma_mm: float = 1.0
@@ -108,16 +114,21 @@ class LaplacianOfGaussian:
     boundary: Boundary = "mirror"
     planar: bool = False
     scaled: bool = False
-    standardised: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not (self.sigma_mm > 0 and self.truncate > 0):
             raise InputError(f"sigma and truncation are positive, got {self.sigma_mm} mm")
 
     @property
+    def standardised(self) -> bool:
+        """Whether IBSI 2 standardised it."""
+        return not self.scaled
+
+    @property
     def code(self) -> str:
         """Short name."""
-        return f"log_{_number(self.sigma_mm)}mm" + ("_2d" if self.planar else "")
+        scaled = "_scaled" if self.scaled else ""
+        return f"log_{_number(self.sigma_mm)}mm{scaled}" + ("_2d" if self.planar else "")
 
     def _radius(self, spacing_mm: Floats) -> Ints:
         radius = np.floor(self.truncate * self.sigma_mm / spacing_mm + 0.5).astype(np.int64)
@@ -133,6 +144,9 @@ class LaplacianOfGaussian:
         """Response map: a sum of products of one-dimensional kernels, one term an axis."""
         axes = (1, 2) if self.planar else (0, 1, 2)
         radius = self._radius(spacing_mm)
+        # Second derivatives in millimetres, in units of the mean voxel: on a cube that of IBSI 2.
+        mean_spacing = float(np.prod(spacing_mm[list(axes)]) ** (1 / len(axes)))
+        scale = (self.sigma_mm / mean_spacing) ** 2
         gauss: dict[int, Taps] = {}
         second: dict[int, Taps] = {}
         for axis in axes:
@@ -140,7 +154,7 @@ class LaplacianOfGaussian:
             x = np.arange(-radius[axis], radius[axis] + 1)
             g = np.exp(-(x**2) / (2 * s**2)) / (np.sqrt(2 * np.pi) * s)
             gauss[axis] = Taps.plain(g)
-            second[axis] = Taps.plain((x**2 / s**2 - 1) / s**2 * g)
+            second[axis] = Taps.plain((x**2 / s**2 - 1) / scale * g)
         # The Gaussian passes of later axes are shared: ((a'' b + a b'') c + a b c'').
         last = axes[-1]
         curved = convolve(image, second[axes[0]], axes[0], self.boundary)
@@ -151,7 +165,7 @@ class LaplacianOfGaussian:
             if axis != last:
                 smooth = convolve(smooth, gauss[axis], axis, self.boundary)
         if self.scaled:
-            curved *= float(np.mean((self.sigma_mm / spacing_mm[list(axes)]) ** 2))
+            curved *= scale
         return curved
 
 
