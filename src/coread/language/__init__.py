@@ -1,1 +1,31 @@
-"""Report text, read and written."""
+"""Report text: structure from words, each statement with the words that made it.
+
+>>> from coread.language import structure
+>>> structure("No pneumothorax.").findings[0].status
+'absent'
+"""
+
+from coread.language.assert_phrases import assert_phrase
+from coread.language.engine import detect, structure
+from coread.language.values import (
+    Assertion,
+    Recommendation,
+    StructuredReport,
+    TextFinding,
+    TextMeasurement,
+    TextSection,
+    Words,
+)
+
+__all__ = [
+    "Assertion",
+    "Recommendation",
+    "StructuredReport",
+    "TextFinding",
+    "TextMeasurement",
+    "TextSection",
+    "Words",
+    "assert_phrase",
+    "detect",
+    "structure",
+]

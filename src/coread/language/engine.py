@@ -1,0 +1,548 @@
+"""From the text of a report to its structure; deterministic, one pass, every statement with its words."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from coread.language import measurements
+from coread.language.assert_phrases import assertion
+from coread.language.matching import Match, Matched, inside
+from coread.language.modifiers import Span, chain, owner
+from coread.language.packs import (
+    CHANGE,
+    EXAM,
+    FINDING,
+    GRAMMAR,
+    MEASURE,
+    QUALIFIER,
+    SEVERITY,
+    SIDE,
+    SITE,
+    STATE,
+    SUBJECT,
+    TOLD,
+    Pack,
+    languages,
+    pack,
+)
+from coread.language.recommendations import recommendation
+from coread.language.tokens import heading_places, lower, normalise, similar
+from coread.language.values import (
+    Assertion,
+    Recommendation,
+    StructuredReport,
+    TextFinding,
+    TextMeasurement,
+    TextSection,
+    Words,
+)
+
+VERSION = "1"
+_TURKISH_LETTERS = frozenset("ığşİĞŞ")
+_UNSAID = frozenset({"technique", "comparison", "dose"})
+# a change of size is stated by the numbers alone where it is larger than repeat measurements differ
+_CHANGE_BY_SIZE = 0.2
+_LEVEL = re.compile(r"\b[CTLS]\d{1,2}(?:\s?[-/]\s?[CTLS]?\d{1,2})?(?!\w)")
+_SEGMENT = re.compile(r"\b(?:segments?|seg\.?)\s+([IV]{1,4}[AB]?|[1-8])\b|\b([1-8])\.? segment", re.I)
+_ROMAN = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII")
+
+
+def structure(text: str, language: str = "auto") -> StructuredReport:
+    """Return the structure of a report's text.
+
+    Args:
+        text: A report, a section or a sentence; empty text gives an empty structure.
+        language: ``auto`` or the language of a rule pack (``en``, ``tr``).
+
+    Raises:
+        InputError: There is no pack of this language.
+
+    Examples:
+        >>> report = structure("No pneumothorax. 6 mm nodule in the right upper lobe.")
+        >>> [(f.finding, f.status, f.laterality) for f in report.findings]
+        [('pneumothorax', 'absent', None), ('nodule', 'present', 'right')]
+        >>> report.measurements[0].of, report.measurements[0].values_mm
+        ('nodule', (6.0,))
+    """
+    text = normalise(text)
+    rules = pack(detect(text) if language == "auto" else language)
+    matched = Matched(text, rules)
+    sections = _sections(text, rules)
+    reader = _Reader(matched, rules, sections)
+    for number, sentence in enumerate(matched.sentences):
+        reader.read(sentence, number)
+    return reader.report()
+
+
+def detect(text: str) -> str:
+    """Return the language of a text: the rule pack whose common words it has most of; English where none.
+
+    Examples:
+        >>> detect("Plevral efüzyon saptanmadı."), detect("No effusion.")
+        ('tr', 'en')
+    """
+    names = languages()
+    if len(names) < 2:
+        return names[0]
+    words = {lower(word.strip(".,;:()"), turkish=False) for word in text.split()}
+    scores = [(len(words & pack(name).detect), -number, name) for number, name in enumerate(names)]
+    if "tr" in names and not _TURKISH_LETTERS.isdisjoint(text):
+        scores = [(score + 2 * (name == "tr"), number, name) for score, number, name in scores]
+    return max(scores)[2]
+
+
+def _sections(text: str, rules: Pack) -> tuple[TextSection, ...]:
+    found: list[tuple[int, int, str, str]] = []
+    for start, end, words in heading_places(text):
+        name = _section(lower(words, turkish=rules.turkish), rules)
+        if name is not None:
+            found.append((start, end, name, words))
+    if not found or found[0][0] > 0:
+        found.insert(0, (0, 0, "body", ""))
+    ends = [start for start, *_ in found[1:]] + [len(text)]
+    return tuple(TextSection(name, words, end, stop) for (_, end, name, words), stop in zip(found, ends, strict=True))
+
+
+def _section(heading: str, rules: Pack) -> str | None:
+    heading = " ".join(heading.split())
+    found = rules.sections.get(heading)
+    if found is None and len(heading) >= 7:
+        for known, name in rules.sections.items():
+            if abs(len(known) - len(heading)) <= 1 and len(known) >= 7 and similar(known, heading):
+                return name
+    return found
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A finding while its words are gathered."""
+
+    name: str
+    start: int
+    end: int
+    said: Assertion
+    cues: list[Words] = field(default_factory=list)
+    side: str | None = None
+    part: str | None = None
+    organ: str | None = None
+    severity: str | None = None
+    change: str | None = None
+    qualifiers: list[str] = field(default_factory=list)
+
+
+class _Reader:
+    """Reads sentence after sentence and keeps what was found."""
+
+    def __init__(self, matched: Matched, rules: Pack, sections: tuple[TextSection, ...]) -> None:
+        self.matched = matched
+        self.rules = rules
+        self.sections = sections
+        self.section_starts = [section.start for section in sections]
+        self.findings: list[TextFinding] = []
+        self.measurements: list[TextMeasurement] = []
+        self.recommendations: list[Recommendation] = []
+        self.last: int | None = None  # the finding that "this measures" speaks of
+        self.pointers = [0] * len(matched.groups)
+        self.cue_pointer = 0
+
+    def within(self, group: int, sentence: Span) -> list[Match]:
+        """Return the matches of a group in a sentence; sentences come in order."""
+        matches = self.matched.groups[group]
+        at = self.pointers[group]
+        count = len(matches)
+        while at < count and matches[at][0] < sentence[0]:
+            at += 1
+        stop = at
+        while stop < count and matches[stop][1] <= sentence[1]:
+            stop += 1
+        self.pointers[group] = stop
+        return matches[at:stop]
+
+    def read(self, sentence: Span, number: int) -> None:
+        """Read one sentence."""
+        matched = self.matched
+        stop = matched.ends[sentence[1] - 1]
+        section = self.sections[max(bisect_left(self.section_starts, stop) - 1, 0)].name
+        findings = self.within(FINDING, sentence)
+        subjects = self.within(SUBJECT, sentence)
+        states = self.within(STATE, sentence)
+        asked = recommendation(matched, sentence, number, self.rules, section=section)
+        if asked is not None:
+            self.recommendations.append(asked)
+        drafts: list[_Draft] = []
+        if (findings or subjects) and section not in _UNSAID:
+            cues = self._cues(sentence)
+            drafts = self._drafts(sentence, findings, subjects, states, cues)
+            if drafts:
+                self._modify(sentence, drafts, cues)
+                drafts = self._merge_signs(drafts)
+        sizes: list[measurements.Size] = []
+        digits = any(code == "\u0002" or code.isdigit() for code in matched.codes[sentence[0] : sentence[1]])
+        if (digits or any(w[0].isdigit() for w in matched.words[sentence[0] : sentence[1]])) and section not in _UNSAID:
+            sizes = measurements.sizes(
+                matched, sentence, self.within(MEASURE, sentence), inside(matched.groups[EXAM], *sentence)
+            )
+        if asked is not None and asked.what == "tube repositioning":
+            for draft in drafts:
+                if draft.name in self.rules.concepts.devices:
+                    draft.qualifiers.append("malpositioned")
+        first = len(self.findings)
+        spans = [(d.start, d.end) for d in drafts]
+        self.findings.extend(self._finding(draft, section, number) for draft in drafts)
+        if sizes:
+            self._measure(sentence, number, sizes, spans, first)
+        present = [i for i in range(first, len(self.findings)) if self.findings[i].status != "absent"]
+        if present:
+            self.last = present[0]
+
+    def _cues(self, sentence: Span) -> list:  # type: ignore[type-arg]
+        cues = self.matched.cues
+        at = self.cue_pointer
+        while at < len(cues) and cues[at].start < sentence[0]:
+            at += 1
+        stop = at
+        while stop < len(cues) and cues[stop].end <= sentence[1]:
+            stop += 1
+        self.cue_pointer = stop
+        return cues[at:stop]
+
+    def _drafts(
+        self, sentence: Span, findings: list[Match], subjects: list[Match], states: list[Match], cues: list
+    ) -> list[_Draft]:  # type: ignore[type-arg]
+        drafts: list[_Draft] = []
+        used: list[Span] = []
+        if subjects and states:
+            for draft, state in self._states(sentence, findings, subjects, states, cues):
+                drafts.append(draft)
+                used.append(state)
+                used.append((draft.start, draft.end))
+        procedures = self.rules.concepts.procedures
+        because = [m[1] for m in inside(self.matched.groups[GRAMMAR], *sentence) if any(p[1] == "because" for p in m[2])]
+        previous: _Draft | None = None
+        for start, end, payloads in findings:
+            if any(start < b and a < end for a, b in used):
+                continue
+            inner = [c for c in cues if not (start <= c.start and c.end <= end)]
+            said = assertion(self.matched, inner, start, end, sentence=sentence, rules=self.rules)
+            names = sorted({payload[1] for payload in payloads}, key=lambda n: (n not in self.rules.concepts.critical, n))
+            for name in names[:1] if not self._both(names) else names:
+                if (
+                    previous is not None
+                    and previous.name in procedures
+                    and any(previous.end < at <= start for at in because)
+                ):
+                    continue  # why it was done
+                if name in procedures and said.status == "present":
+                    said = replace(said, historical=True)
+                previous = _Draft(name, start, end, said)
+                drafts.append(previous)
+        drafts.sort(key=lambda draft: draft.start)
+        return drafts
+
+    def _merge_signs(self, drafts: list[_Draft]) -> list[_Draft]:
+        """Return drafts without signs of what is named beside them; that takes over their side and place."""
+        signs = self.rules.concepts.signs
+        kept = []
+        for draft in drafts:
+            shown = next((d for d in drafts if d.name in signs.get(draft.name, ())), None)
+            if shown is None or shown.said.status == "absent":
+                kept.append(draft)
+                continue
+            shown.side = shown.side or draft.side
+            shown.part = shown.part or draft.part
+            shown.organ = shown.organ or draft.organ
+            shown.cues.extend(draft.cues)
+        return kept
+
+    @staticmethod
+    def _both(names: Iterable[str]) -> bool:
+        return set(names) == {"hepatomegaly", "splenomegaly"}
+
+    def _states(
+        self, sentence: Span, findings: list[Match], subjects: list[Match], states: list[Match], cues: list
+    ) -> Iterable[tuple[_Draft, Span]]:  # type: ignore[type-arg]
+        """Yield findings said as the state of an organ: "heart size is normal", "intact ligament"."""
+        matched = self.matched
+        named = [(start, end) for start, end, _ in findings]
+        for start, end, payloads in subjects:
+            if any(a <= start and end <= b for a, b in named):
+                continue
+            rules = {payload[1] for payload in payloads}
+            best: tuple[int, Match, int, str] | None = None
+            for state in states:
+                for payload in state[2]:
+                    if payload[1] not in rules:
+                        continue
+                    if state[0] >= end:
+                        distance = state[0] - end
+                        limit = 9
+                    elif state[1] <= start:
+                        distance = (start - state[1]) * 2 + 1
+                        limit = 4
+                    else:
+                        continue
+                    low, high = sorted((state[0], end)) if state[0] >= end else (state[1], start)
+                    between = matched.words[low:high]
+                    if any(word in ";." for word in between) or any(
+                        c.barrier and not c.affirmed and low <= c.start < high for c in cues
+                    ):
+                        continue
+                    if distance < limit and (best is None or distance < best[0]):
+                        best = (distance, state, payload[1], payload[2])
+            if best is None:
+                continue
+            _, state, rule, kind = best
+            low, high = min(start, state[0]), max(end, state[1])
+            inner = [c for c in cues if not (state[0] <= c.start and c.end <= state[1])]
+            said = assertion(matched, inner, state[0], state[1], sentence=sentence, rules=self.rules)
+            a, b = matched.span(state[0], state[1])
+            decided = Words(matched.text[a:b], a, b, "state")
+            if kind == "normal":
+                if said.negated:
+                    continue
+                said = replace(said, negated=True, uncertain=False)
+            yield _Draft(self.rules.rules[rule], low, high, replace(said, cues=(*said.cues, decided))), (state[0], state[1])
+
+    def _modify(self, sentence: Span, drafts: list[_Draft], cues: list) -> None:  # type: ignore[type-arg]
+        matched = self.matched
+        spans = [(draft.start, draft.end) for draft in drafts]
+        links: list[int] | None = None
+        breaks: list[int] = []
+        joins: set[int] = set()
+        places = self.within(SITE, sentence)
+        for group in (SIDE, SITE, SEVERITY, CHANGE, QUALIFIER):
+            words = places if group == SITE else self.within(group, sentence)
+            if not words:
+                continue
+            if links is None:
+                links = []
+                for a, _, payloads in self.within(GRAMMAR, sentence):
+                    for payload in payloads:
+                        if payload[1] == "links":
+                            links.append(a)
+                        elif payload[1] == "joins":
+                            joins.add(a)
+                breaks = [c.start for c in cues if c.barrier]
+                breaks += [i for i in range(sentence[0], sentence[1]) if matched.words[i] == ";"]
+            for word in words:
+                if group == SITE and word[2][0][2] == "organ" and any(
+                    a <= word[0] and word[1] <= b for a, b in spans
+                ):
+                    continue
+                if group == SIDE and any(
+                    a <= word[0] and word[1] <= b and (a, b) != word[:2] for a, b, _ in places
+                ):
+                    continue
+                number = owner(matched, spans, word, links=links, breaks=breaks)
+                if number is None:
+                    continue
+                self._add(drafts[number], group, word)
+                if group in (SIDE, SITE) and word[0] >= drafts[number].end:
+                    for other in chain(spans, number, joins):
+                        if drafts[other].side is None or group == SITE:
+                            self._add(drafts[other], group, word)
+
+    def _add(self, draft: _Draft, group: int, word: Match) -> None:
+        value = word[2][0][1]
+        if group == SIDE:
+            if {draft.side, value} == {"left", "right"}:
+                if word[0] >= draft.end and draft.side is not None:
+                    return
+                value = "bilateral" if word[0] >= draft.end else value
+            elif value in ("medial", "lateral") and draft.side is not None:
+                return
+            draft.side = value
+        elif group == SITE:
+            if draft.name in self.rules.concepts.devices:
+                return
+            if word[2][0][2] == "part":
+                if draft.part is None or word[0] < draft.start:
+                    draft.part = value
+            elif draft.organ is None:
+                draft.organ = value
+        elif group == SEVERITY:
+            if word[0] < draft.start and draft.start - word[1] > 4:
+                return
+            draft.severity = draft.severity or value
+        elif group == CHANGE:
+            if draft.change is None or value in ("increased", "decreased", "stable"):
+                draft.change = value
+        else:
+            near = draft.start - word[1] <= 6 and word[0] - draft.end <= 8
+            if near:
+                draft.qualifiers.append(value)
+            return
+        a, b = self.matched.span(word[0], word[1])
+        role = {SIDE: "laterality", SITE: "location", SEVERITY: "severity", CHANGE: "change"}[group]
+        draft.cues.append(Words(self.matched.text[a:b], a, b, role))
+
+    def _finding(self, draft: _Draft, section: str, number: int) -> TextFinding:
+        matched = self.matched
+        a, b = matched.span(draft.start, draft.end)
+        said = draft.said
+        status = said.status
+        if draft.change == "resolved" and status in ("present", "uncertain"):
+            status = "absent"
+        if section == "indication" and status == "present":
+            status = "uncertain"
+        location = " ".join(part for part in (draft.organ, draft.part) if part) or None
+        level = self._level(draft, number)
+        if level is not None:
+            location = level
+        certainty = next((c.text.lower() for c in said.cues if c.role == "uncertain"), None)
+        return TextFinding(
+            finding=draft.name,
+            status=status,
+            start=a,
+            end=b,
+            sentence=number,
+            section=section,
+            code=self.rules.concepts.codes.get(draft.name),
+            subject="other" if said.other_person else "patient",
+            laterality=draft.side,
+            location=location,
+            severity=draft.severity,
+            change=None if status == "absent" and draft.change != "resolved" else draft.change,  # type: ignore[arg-type]
+            certainty=certainty if status == "uncertain" else None,
+            cues=(Words(matched.text[a:b], a, b, "finding"), *said.cues, *draft.cues),
+            qualifiers=tuple(draft.qualifiers),
+        )
+
+    def _level(self, draft: _Draft, number: int) -> str | None:
+        """Return a numbered place near the finding: a vertebral level, a segment of the liver."""
+        matched = self.matched
+        sentence = matched.sentences[number]
+        a, b = matched.span(sentence[0], sentence[1])
+        if draft.name in self.rules.concepts.spinal:
+            found = _LEVEL.search(matched.text, a, b)
+            return None if found is None else found.group().replace(" ", "")
+        if draft.part is not None or draft.organ not in (None, "liver"):
+            return None
+        end = matched.ends[draft.end - 1]
+        found = _SEGMENT.search(matched.text, end, b) or _SEGMENT.search(matched.text, a, end)
+        if found is None or not {",", ";"}.isdisjoint(matched.text[min(found.start(), end) : max(found.start(), end)]):
+            return None
+        segment = found.group(1) or found.group(2)
+        return f"liver segment {_ROMAN[int(segment) - 1] if segment.isdigit() else segment}"
+
+    def _measure(
+        self, sentence: Span, number: int, found: list[measurements.Size], spans: list[Span], first: int
+    ) -> None:
+        matched = self.matched
+        current = [size for size in found if not size.prior] or found
+        priors = [size for size in found if size.prior and size not in current]
+        begin, stop = matched.span(*sentence)
+        for place, size in enumerate(current):
+            following = current[place + 1].start if place + 1 < len(current) else stop
+            preceding = current[place - 1].end if place else begin
+            prior = next((p for p in priors if size.end <= p.start < following), None)
+            if prior is None:
+                prior = next((p for p in priors if preceding <= p.start < size.start), None)
+            of = self._measured(size, spans, first)
+            series, image = measurements.references(matched.text, size.start, following)
+            if series is None and image is None:
+                series, image = measurements.references(matched.text, preceding, size.start)
+            if series is None and image is None and of is not None and of < first:
+                source = matched.sentences[self.findings[of].sentence]
+                series, image = measurements.references(matched.text, *matched.span(*source))
+            cues = [Words(matched.text[size.start : size.end], size.start, size.end, "size")]
+            if prior is not None:
+                cues.append(Words(matched.text[prior.start : prior.end], prior.start, prior.end, "prior size"))
+                if prior.cue is not None:
+                    cues.append(prior.cue)
+                if of is not None:
+                    self._change(of, size.values, prior.values)
+            self.measurements.append(
+                TextMeasurement(
+                    values_mm=size.values,
+                    sentence=number,
+                    prior_mm=None if prior is None else prior.values,
+                    series=series,
+                    image=image,
+                    of=None if of is None else self.findings[of].finding,
+                    finding=of,
+                    cues=tuple(cues),
+                )
+            )
+
+    def _measured(self, size: measurements.Size, spans: list[Span], first: int) -> int | None:
+        words = self.matched.words
+        before = after = None
+        for number, (a, b) in enumerate(spans):
+            if a <= size.first < b:
+                return first + number
+            if b <= size.first:
+                before = number
+            elif a >= size.last and after is None:
+                after = number
+        if after is not None:
+            gap = words[size.last : spans[after][0]]
+            near = len(gap) <= 6 and not any(w in ",;()." for w in gap)
+            tied = before is not None and size.first - spans[before][1] <= 2 and "," not in words[
+                spans[before][1] : size.first
+            ]
+            absent = self.findings[first + after].status == "absent" and before is not None
+            if near and not tied and not absent:
+                return first + after
+        if before is not None:
+            candidates = [n for n in range(before, -1, -1) if self.findings[first + n].status != "absent"]
+            return first + (candidates[0] if candidates else before)
+        if after is not None and self.findings[first + after].status != "absent":
+            return first + after
+        return self.last if not spans else None
+
+    def _change(self, of: int, now: tuple[float, ...], then: tuple[float, ...]) -> None:
+        finding = self.findings[of]
+        if finding.change is None and then and now and max(then) > 0:
+            ratio = max(now) / max(then) - 1
+            if abs(ratio) >= _CHANGE_BY_SIZE:
+                self.findings[of] = replace(finding, change="increased" if ratio > 0 else "decreased")
+
+    def report(self) -> StructuredReport:
+        """Return everything that was found."""
+        matched = self.matched
+        urgent = tuple(
+            (number, category)
+            for number, finding in enumerate(self.findings)
+            if (category := urgency(finding, self.rules)) is not None
+        )
+        told = matched.groups[TOLD]
+        communication = None
+        if told:
+            a, b = matched.span(told[0][0], told[0][1])
+            communication = Words(matched.text[a:b], a, b, "communication")
+        return StructuredReport(
+            language=self.rules.language,
+            text=matched.text,
+            sections=self.sections,
+            sentences=tuple(matched.span(*sentence) for sentence in matched.sentences),
+            findings=tuple(self.findings),
+            measurements=tuple(self.measurements),
+            recommendations=tuple(self.recommendations),
+            critical=min((category for _, category in urgent), default=None),
+            critical_findings=urgent,
+            communication=communication,
+            version=f"{VERSION}.{self.rules.version}",
+        )
+
+
+def urgency(finding: TextFinding, rules: Pack) -> int | None:
+    """Return the actionable category of a finding, or None: 1 within minutes, 2 hours, 3 days."""
+    if finding.status not in ("present", "uncertain") or finding.subject != "patient":
+        return None
+    if finding.section == "indication" or finding.change in ("stable", "decreased"):
+        return None
+    known = rules.concepts
+    if finding.certainty is not None and " ".join(finding.certainty.split()) in known.asking:
+        return None
+    if any(word in known.critical_never.get(finding.finding, ()) for word in finding.qualifiers):
+        return None
+    category = known.critical.get(finding.finding)
+    for word in finding.qualifiers:
+        raised = known.critical_if.get(finding.finding, {}).get(word)
+        if raised is not None and (category is None or raised < category):
+            category = raised
+    return category

@@ -1,0 +1,76 @@
+"""The fourteen labels of chest radiographs, in the convention of the OpenI and NegBio sets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from coread.language.engine import structure
+from coread.language.values import StructuredReport, TextFinding
+
+LABELS = (
+    "Atelectasis",
+    "Cardiomegaly",
+    "Effusion",
+    "Infiltration",
+    "Mass",
+    "Nodule",
+    "Pneumonia",
+    "Pneumothorax",
+    "Consolidation",
+    "Edema",
+    "Emphysema",
+    "Fibrosis",
+    "Pleural_Thickening",
+    "Hernia",
+)
+# plain name of a finding: its label
+_LABEL_OF: Mapping[str, str] = {
+    "atelectasis": "Atelectasis",
+    "cardiomegaly": "Cardiomegaly",
+    "pleural effusion": "Effusion",
+    "infiltrate": "Infiltration",
+    "mass": "Mass",
+    "nodule": "Nodule",
+    "pneumonia": "Pneumonia",
+    "pneumothorax": "Pneumothorax",
+    "consolidation": "Consolidation",
+    "pulmonary edema": "Edema",
+    "emphysema": "Emphysema",
+    "fibrosis": "Fibrosis",
+    "pleural thickening": "Pleural_Thickening",
+    "hiatal hernia": "Hernia",
+}
+# of these an uncertain mention counts as the finding; of the others it does not
+_UNCERTAIN_COUNTS = frozenset({"Atelectasis", "Cardiomegaly", "Effusion", "Infiltration", "Nodule", "Edema", "Emphysema", "Fibrosis", "Pleural_Thickening", "Consolidation", "Pneumothorax", "Mass"})
+
+
+def labels(report: str | StructuredReport, language: str = "auto") -> dict[str, bool]:
+    """Return the labels of a chest radiograph's report.
+
+    Args:
+        report: The text, or its structure.
+        language: Of the text.
+
+    References:
+        Peng Y et al. NegBio. AMIA Jt Summits Transl Sci Proc 2018:188-196.
+
+    Examples:
+        >>> said = labels("Small left pleural effusion. No pneumothorax.")
+        >>> said["Effusion"], said["Pneumothorax"]
+        (True, False)
+    """
+    structured = structure(report, language) if isinstance(report, str) else report
+    said = dict.fromkeys(LABELS, False)
+    for finding in structured.findings:
+        label = _LABEL_OF.get(finding.finding)
+        if label is not None and _counts(finding, label):
+            said[label] = True
+    return said
+
+
+def _counts(finding: TextFinding, label: str) -> bool:
+    if finding.subject != "patient" or finding.section in ("indication", "technique", "comparison"):
+        return False
+    if finding.status == "present":
+        return True
+    return finding.status == "uncertain" and label in _UNCERTAIN_COUNTS

@@ -1,0 +1,68 @@
+"""One pass of the matcher over a text: tokens, sentences and the patterns of every group."""
+
+from __future__ import annotations
+
+from operator import itemgetter
+
+from coread.language.assertion import CueMatch, cue_match
+from coread.language.packs import CUE, GROUPS, Pack, Payload
+from coread.language.tokens import sentence_bounds, tokenise
+
+Match = tuple[int, int, tuple[Payload, ...]]  # first token, token after the last, what it means
+
+
+class Matched:
+    """The tokens of a text and what the patterns found in them."""
+
+    __slots__ = ("codes", "cues", "ends", "groups", "sentences", "starts", "text", "words")
+
+    def __init__(self, text: str, pack: Pack) -> None:
+        self.text = text
+        self.words, self.starts, self.ends = tokenise(text)
+        lookup = pack.words
+        self.codes = "".join([lookup[word] for word in self.words])
+        found: list[dict[tuple[int, int], list[Payload]]] = [{} for _ in range(GROUPS)]
+        for last, (length, payloads) in pack.automaton.iter(self.codes):
+            place = (last + 1 - length, last + 1)
+            for payload in payloads:
+                found[payload[0]].setdefault(place, []).append(payload)
+        self.groups: list[list[Match]] = [longest(group) if group else [] for group in found]
+        self.sentences = sentence_bounds(text, self.words, self.starts, self.ends)
+        self.cues: list[CueMatch] = [cue_match(start, end, said) for start, end, said in self.groups[CUE]]  # type: ignore[arg-type]
+
+    def span(self, start: int, end: int) -> tuple[int, int]:
+        """Return the characters of the tokens ``[start, end)``."""
+        return self.starts[start], self.ends[end - 1]
+
+    def place(self, start: int, end: int) -> tuple[int, int] | None:
+        """Return the tokens that touch the characters ``[start, end)``, or None."""
+        inside = [i for i, (a, b) in enumerate(zip(self.starts, self.ends, strict=True)) if a < end and b > start]
+        return (inside[0], inside[-1] + 1) if inside else None
+
+
+def longest(found: dict[tuple[int, int], list[Payload]]) -> list[Match]:
+    """Return matches that do not overlap, the longest first, in order."""
+    if len(found) == 1:
+        (place, payloads), = found.items()
+        return [(place[0], place[1], tuple(payloads))]
+    places = sorted(found, key=_by_length)
+    taken: list[tuple[int, int]] = []
+    last = -1
+    kept: list[Match] = []
+    for start, end in places:
+        if start < last and any(start < b and a < end for a, b in taken):
+            continue
+        taken.append((start, end))
+        last = max(last, end)
+        kept.append((start, end, tuple(found[start, end])))
+    kept.sort(key=itemgetter(0))
+    return kept
+
+
+def _by_length(place: tuple[int, int]) -> tuple[int, int]:
+    return place[0] - place[1], place[0]
+
+
+def inside(matches: list[Match], start: int, end: int) -> list[Match]:
+    """Return the matches within tokens ``[start, end)``."""
+    return [match for match in matches if start <= match[0] and match[1] <= end]
