@@ -2,7 +2,7 @@
 
 Prints one JSON line for each workload: CPU seconds of one thread after compilation, wall seconds, peak
 resident memory of a process that does only that. With --pyradiomics PYTHON, the interpreter of an environment
-that has PyRadiomics (3.0.1 or later), its workloads run too, in processes of their own.
+that has PyRadiomics (3.0.1 or later), its workloads run too, in processes of their own; --mirp likewise.
 
 --workload: pyradiomics-set, all, all-moran, filters, labels-1, labels-100, or each (default).
 """
@@ -23,6 +23,29 @@ from pathlib import Path
 
 for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
+
+_MIRP = """
+import json, resource, sys, time, warnings
+warnings.filterwarnings("ignore")
+from importlib.metadata import version
+from mirp import extract_features
+image, mask, spacing = sys.argv[1:4]
+settings = dict(image=image, mask=mask, image_modality="ct", base_feature_families="all", num_cpus=1,
+    base_discretisation_method="fixed_bin_size", base_discretisation_bin_width=25.0,
+    resegmentation_intensity_range=[-1000.0, 3000.0],
+    glcm_spatial_method=["3d_average", "3d_volume_merge"],
+    glrlm_spatial_method=["3d_average", "3d_volume_merge"],
+    ivh_discretisation_method="none")
+if spacing:
+    settings.update(new_spacing=float(spacing), spline_order=1, anti_aliasing=False)
+cpu, wall = time.process_time(), time.perf_counter()
+found = extract_features(**settings)[0]
+print(json.dumps(dict(tool="MIRP " + version("mirp"), workload="all (Moran sampled)",
+    cpu_s=round(time.process_time() - cpu, 3), wall_s=round(time.perf_counter() - wall, 3),
+    peak_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+    features=sum(c.split("_")[0] in "morph loc stat ih ivh cm rlm szm dzm ngt ngl".split()
+        for c in found.columns))))
+"""
 
 WORKLOADS = ("pyradiomics-set", "all", "all-moran", "filters", "labels-1", "labels-100")
 
@@ -127,6 +150,7 @@ def main() -> None:
     parser.add_argument("--spacing", type=float, help="resample to so many mm first")
     parser.add_argument("--workload", default="each")
     parser.add_argument("--pyradiomics", metavar="PYTHON")
+    parser.add_argument("--mirp", metavar="PYTHON")
     given = parser.parse_args()
     if given.workload != "each":
         run(given.image, given.mask, given.workload, given.spacing)
@@ -139,10 +163,15 @@ def main() -> None:
     spaced = [] if given.spacing is None else ["--spacing", str(given.spacing)]
     for workload in WORKLOADS:
         subprocess.run([*here, *spaced, "--workload", workload], check=True)
+    size = "" if given.spacing is None else str(given.spacing)
+    if given.mirp:
+        subprocess.run(
+            [given.mirp, "-c", _MIRP, given.image, given.mask, size], check=True, stderr=subprocess.DEVNULL
+        )
     if given.pyradiomics:
         for workload in ("pyradiomics-set", "filters"):
             words = [given.pyradiomics, "-c", _PEER, given.image, given.mask, workload]
-            subprocess.run([*words, "" if given.spacing is None else str(given.spacing)], check=True)
+            subprocess.run([*words, size], check=True)
 
 
 if __name__ == "__main__":

@@ -248,6 +248,28 @@ def test_a_mask_on_another_grid_keeps_its_place() -> None:
     assert "brought to the image's grid" in other.notes["r"][0]
 
 
+def test_a_sheared_stack_is_measured_and_said_to_be_sheared() -> None:
+    image, mask = _scene(8)
+    affine = np.array(Geometry.axial(image.shape, _SPACING).affine)
+    affine[1, 0] = 2.0 * np.tan(np.radians(15))
+    geometry = Geometry(image.shape, affine)
+    table = extract(_volume(image, geometry), {"r": Mask(mask, geometry)}, _ALL)
+    assert "sheared by 15.0 degrees" in table.notes["r"][0]
+    assert table.value("morph_approx_vol") == pytest.approx(np.count_nonzero(mask) * 2.0)
+
+
+def test_voxels_without_a_number_are_left_out() -> None:
+    image, mask = _scene(8)
+    holes = np.zeros_like(mask)
+    holes[6, 10:13, 10:13] = True
+    wanted = replace(_ALL, outlier_sigma=3.0)
+    one = extract_arrays(np.where(holes, np.nan, image), {"r": mask}, _SPACING, wanted)
+    inside = image[mask & ~holes]
+    kept = inside[np.abs(inside - inside.mean()) <= 3 * inside.std()]
+    assert one.value("stat_mean") == pytest.approx(kept.mean())
+    assert one.value("cm_contrast", aggregation="3d_v_mrg") is not None
+
+
 def test_a_mask_beside_the_image_is_refused() -> None:
     image, mask = _scene(9)
     away = Geometry.axial(image.shape, _SPACING, (500.0, 0.0, 0.0))

@@ -106,6 +106,10 @@ def extract(
         jobs=jobs,
         progress=progress,
     )
+    tilt = float(np.degrees(np.arccos(min(1.0, geometry.slice_spacing_mm / geometry.spacing_mm[0]))))
+    if tilt > 0.1:
+        said = f"slices are sheared by {tilt:.1f} degrees; shape is measured as if they were not"
+        notes = {label: (*notes.get(label, ()), said) for label in table.labels}
     joined = {name: (*notes.get(name, ()), *table.notes.get(name, ())) for name in {**notes, **table.notes}}
     return replace(table, notes=joined)
 

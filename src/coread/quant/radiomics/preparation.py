@@ -337,8 +337,9 @@ def resegmented(image: Floats, mask: Bools, settings: Settings) -> Bools:
         given_low, given_high = settings.intensity_range
         low = -np.inf if given_low is None else given_low
         high = np.inf if given_high is None else given_high
-    if settings.outlier_sigma is not None and mask.any():
+    if settings.outlier_sigma is not None and np.isfinite(image[mask]).any():
         values = image[mask]
+        values = values[np.isfinite(values)]
         mean, spread = float(values.mean()), float(values.std()) * settings.outlier_sigma
         low, high = max(low, mean - spread), min(high, mean + spread)
     if np.isinf(low) and np.isinf(high):
