@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
 from typing import Any, Self
 
@@ -25,6 +25,15 @@ def _check_shape(what: str, shape: tuple[int, ...], expected: tuple[int, ...]) -
     colour = len(shape) == len(expected) + 1 and shape[-1] in (3, 4)
     if shape != expected and not (colour and shape[:-1] == expected):
         raise GeometryError(f"{what} has shape {shape}, the grid says {expected}")
+
+
+class _Travels:
+    """Is made again, and so checked and read-only again, when it arrives in a worker."""
+
+    __slots__ = ()
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), tuple(getattr(self, f.name) for f in fields(self))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +72,7 @@ class Acquisition:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Volume:
+class Volume(_Travels):
     """A stack of slices with modality values.
 
     Attributes:
@@ -94,9 +103,6 @@ class Volume:
             _check_shape("the padding", self.padding.shape, self.geometry.shape)
             object.__setattr__(self, "padding", _frozen_array(self.padding))
 
-    def __reduce__(self) -> tuple[object, ...]:
-        return type(self), tuple(getattr(self, name) for name in self.__slots__)
-
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         return np.array(self.values, dtype=dtype, copy=copy)
 
@@ -111,7 +117,7 @@ class Volume:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Image:
+class Image(_Travels):
     """A projection or a single picture without a place in the patient.
 
     Attributes:
@@ -135,9 +141,6 @@ class Image:
         _check_shape("the image", self.values.shape, self.plane.shape)
         object.__setattr__(self, "values", _frozen_array(self.values))
 
-    def __reduce__(self) -> tuple[object, ...]:
-        return type(self), tuple(getattr(self, name) for name in self.__slots__)
-
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         return np.array(self.values, dtype=dtype, copy=copy)
 
@@ -153,7 +156,7 @@ class Image:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class TimeSeries:
+class TimeSeries(_Travels):
     """Volumes of one grid in time: values (t, slice, row, column) at ``times_s``."""
 
     values: NDArray[Any]
@@ -169,12 +172,9 @@ class TimeSeries:
         _check_shape("the series", self.values.shape, (len(self.times_s), *self.geometry.shape))
         object.__setattr__(self, "values", _frozen_array(self.values))
 
-    def __reduce__(self) -> tuple[object, ...]:
-        return type(self), tuple(getattr(self, name) for name in self.__slots__)
-
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Cine:
+class Cine(_Travels):
     """Pictures of one plane in time: values (t, row, column[, channel]) at ``times_s``."""
 
     values: NDArray[Any]
@@ -189,12 +189,9 @@ class Cine:
         _check_shape("the cine", self.values.shape, (len(self.times_s), *self.plane.shape))
         object.__setattr__(self, "values", _frozen_array(self.values))
 
-    def __reduce__(self) -> tuple[object, ...]:
-        return type(self), tuple(getattr(self, name) for name in self.__slots__)
-
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Mask:
+class Mask(_Travels):
     """A binary region on a grid.
 
     Attributes:
@@ -213,9 +210,6 @@ class Mask:
             )
         object.__setattr__(self, "voxels", _frozen_array(self.voxels))
 
-    def __reduce__(self) -> tuple[object, ...]:
-        return type(self), (self.voxels, self.geometry)  # checked and read-only again in the worker
-
     @property
     def grid(self) -> Geometry:
         """The grid, by the name that every located array has."""
@@ -227,7 +221,7 @@ class Mask:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class PlaneMask:
+class PlaneMask(_Travels):
     """A binary region on an image plane: ``pixels`` is (rows, columns) of bool, read-only."""
 
     pixels: NDArray[np.bool_]
@@ -240,9 +234,6 @@ class PlaneMask:
                 f"bool of {self.plane.shape}"
             )
         object.__setattr__(self, "pixels", _frozen_array(self.pixels))
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return type(self), (self.pixels, self.plane)
 
     @property
     def grid(self) -> ImagePlane:
@@ -298,7 +289,7 @@ class LabelMap:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Segment:
+class Segment(_Travels):
     """One named region: what it is, its mask and the images it was drawn on."""
 
     concept: CodedConcept
@@ -306,12 +297,9 @@ class Segment:
     frame_of_reference: str | None = None
     source_instances: tuple[str, ...] = ()
 
-    def __reduce__(self) -> tuple[object, ...]:
-        return type(self), tuple(getattr(self, name) for name in self.__slots__)
-
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Map:
+class Map(_Travels):
     """A number at each place: probability, heat, distance, a parameter.
 
     Attributes:
@@ -345,6 +333,3 @@ class Map:
         if not self.low < self.high:
             raise InputError(f"the range of a map rises, got {self.low} to {self.high}")
         object.__setattr__(self, "values", _frozen_array(self.values))
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return type(self), tuple(getattr(self, name) for name in self.__slots__)
