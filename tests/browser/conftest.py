@@ -25,7 +25,7 @@ from coread.workflow.intake import ingest
 from coread.workflow.process import process_study
 
 sys.path.insert(0, str(Path(__file__).parent))  # pytest imports tests by path; `planted` is no test
-import planted as known  # noqa: E402
+import planted as known
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs the Python package `playwright`")
 
@@ -107,7 +107,12 @@ def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
     faults: list[str] = []
 
     def begin(
-        served: Served, at: str = "", *, size: tuple[int, int] = SIZES["usual"], allowed: tuple[int, ...] = (), query: str = ""
+        served: Served,
+        at: str = "",
+        *,
+        size: tuple[int, int] = SIZES["usual"],
+        allowed: tuple[int, ...] = (),
+        query: str = "",
     ) -> Any:
         context = browser.new_context(viewport={"width": size[0], "height": size[1]}, reduced_motion="reduce")
         contexts.append(context)
@@ -115,7 +120,9 @@ def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
         page.on("pageerror", lambda error: faults.append(f"script: {error}"))
         page.on(
             "response",
-            lambda r: faults.append(f"{r.status} {r.url}") if r.status >= 400 and r.status not in allowed else None,
+            lambda r: (
+                faults.append(f"{r.status} {r.url}") if r.status >= 400 and r.status not in allowed else None
+            ),
         )
         page.goto(f"{served.address}{query}{at}")
         return page
@@ -180,8 +187,16 @@ def result_stamp(library: Library, study: str, registered: Registered, result: R
 
     now = library.now()
     stamp = Provenance(
-        analyzer=registered.card.name, version=registered.card.version, weights_digest=None, mode=registered.card.mode,
-        inputs={}, settings={}, seed=None, software="tests", start=now, end=now,
+        analyzer=registered.card.name,
+        version=registered.card.version,
+        weights_digest=None,
+        mode=registered.card.mode,
+        inputs={},
+        settings={},
+        seed=None,
+        software="tests",
+        start=now,
+        end=now,
     )
     library.results.save(study, stamp, result, analyzer=registered.name)
 

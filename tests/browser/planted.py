@@ -153,7 +153,18 @@ def ct_result() -> Result:
                 site=vocabulary.LUNG,
             ),
         ),
-        maps=(Map(heat, GRID, vocabulary.CLASS_ACTIVATION, "1", 0.0, 1.0, "One voxel, planted. Not an outline.", frame),),
+        maps=(
+            Map(
+                heat,
+                GRID,
+                vocabulary.CLASS_ACTIVATION,
+                "1",
+                0.0,
+                1.0,
+                "One voxel, planted. Not an outline.",
+                frame,
+            ),
+        ),
         labels=(LabelMap(labels, GRID, {1: vocabulary.RIGHT_LUNG, 2: vocabulary.LEFT_LUNG}, frame),),
         notes=(
             Note("gate", "emphysema", "Slices of 4 mm are too thick to judge emphysema."),
@@ -187,7 +198,17 @@ def film_result(instance: str) -> Result:
             ),
         ),
         maps=(
-            Map(heat, plane, vocabulary.CLASS_ACTIVATION, "1", 0.0, 1.0, "One pixel, planted.", None, (instance,)),
+            Map(
+                heat,
+                plane,
+                vocabulary.CLASS_ACTIVATION,
+                "1",
+                0.0,
+                1.0,
+                "One pixel, planted.",
+                None,
+                (instance,),
+            ),
         ),
     )
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import planted as known
 import pytest
-from conftest import SIZES, drawn, keep
 
+from conftest import SIZES, drawn, keep
 from coread.core.reading import Committed, Decided, DraftSaved, Signed
 
 pytestmark = pytest.mark.browser
@@ -108,7 +108,7 @@ def test_a_study_is_read_alone_compared_decided_reported_and_signed(
     assert "too thick" in page.locator(".silence").first.inner_text()
     page.keyboard.press("n")
     page.keyboard.press("n")
-    page.locator('.card.on[data-finding]').wait_for()
+    page.locator(".card.on[data-finding]").wait_for()
     page.locator(f'[data-view="0"][data-slice="{known.DOUBTFUL[0] + 1}"]').wait_for()
     card = page.locator(".card.on").inner_text()
     for words in ("0.81", "0.72 to 0.88", "acts above 0.35", "Of 100", "1.2.0", "evidence level 2"):

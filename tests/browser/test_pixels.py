@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import planted as known
 import pytest
-from conftest import drawn, keep, picture
 
+from conftest import drawn, keep, picture
 from coread.storage import Library
 
 pytestmark = pytest.mark.browser
@@ -36,7 +36,7 @@ def reveal(page: Any, *, empty: bool = True) -> None:
     if empty:
         page.get_by_text("You have noted nothing").wait_for()
         page.keyboard.press("Control+Enter")
-    page.get_by_role("tab", name="Report").wait_for()
+    page.get_by_role("tab", name="Report", exact=True).wait_for()
 
 
 def fitted(shape: tuple[int, int], rows: int, columns: int) -> tuple[float, float, float]:
@@ -60,7 +60,8 @@ def centre(mask: np.ndarray[Any, Any]) -> tuple[float, float]:
 
 def hide_text(page: Any) -> None:
     """No words, letters or frames on the picture: only it and what is drawn over it."""
-    page.add_style_tag(content=".corner, .ori, .labels, .colour-bar, .vp.on::after { display: none !important } .vp { outline: none !important }")
+    hidden = ".corner, .ori, .labels, .colour-bar, .vp.on::after { display: none !important }"
+    page.add_style_tag(content=f"{hidden} .vp {{ outline: none !important }}")
     page.keyboard.press("t")
 
 
@@ -220,7 +221,9 @@ def test_the_emphysema_map_of_the_simulated_ct_lies_where_the_truth_lies(
         return float(2 * (a & b).sum() / (a.sum() + b.sum()))
 
     right = dice(seen, low[k])
-    wrong = [dice(seen, turn(low[k])) for turn in (np.fliplr, np.flipud, lambda a: np.rot90(a, 2), np.transpose)]
+    wrong = [
+        dice(seen, turn(low[k])) for turn in (np.fliplr, np.flipud, lambda a: np.rot90(a, 2), np.transpose)
+    ]
     shifted = [dice(seen, np.roll(low[k], by, axis)) for by in (-4, 4) for axis in (0, 1)]
     print(f"dice with the truth {right:.3f}, mirrored {max(wrong):.3f}, moved by 4 pixels {max(shifted):.3f}")
     assert right > 0.6

@@ -34,7 +34,7 @@ export function StatusBar({ state, loaded, hovered, reading, saving, dispatch, h
           </button>
         ))}
         {LAYOUTS.map(([layout, name]) => (
-          <button key={layout} aria-pressed={state.layout === layout} aria-label={t(`key.layout.${layout}`)} onClick={() => dispatch({ do: "layout", layout })}>{name}</button>
+          <button key={layout} aria-pressed={state.layout === layout} aria-label={`${name} ${t(`key.layout.${layout}`)}`} onClick={() => dispatch({ do: "layout", layout })}>{name}</button>
         ))}
       </span>
       <span role="status">{loaded}</span>

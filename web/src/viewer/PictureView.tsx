@@ -43,6 +43,7 @@ export function PictureView({ index, state, marks, outlines, map, parts, selecte
   const drag = useRef<{ at: Point2; last: Point2; button: number; moved: boolean; from: Vec3; id: string } | null>(null);
   const [error, setError] = useState<unknown>(null);
   const [drawn, setDrawn] = useState(0);
+  const [tries, setTries] = useState(0);
   const pixels = stack ? pixelsOf(stack.part) : null;
   const nothing = useCallback(() => () => undefined, []);
   const loaded = useSyncExternalStore(pixels?.subscribe ?? nothing, () => pixels?.loaded ?? 0);
@@ -79,7 +80,7 @@ export function PictureView({ index, state, marks, outlines, map, parts, selecte
         if (!pixelsOf(stack.part).complete) void pixelsOf(stack.part).load(n);
       })
       .catch(setError);
-  }, [stack, n, turn, waits, grey, inverted]);
+  }, [stack, n, turn, waits, grey, inverted, tries]);
 
   useEffect(() => {
     if (fits > 0) surface.current?.fit();
@@ -186,7 +187,7 @@ export function PictureView({ index, state, marks, outlines, map, parts, selecte
       {Boolean(error ?? failed) && (
         <p className="wait" role="alert">
           {t("view.failed", { why: problemWords(text, error ?? failed) })}{" "}
-          <button onClick={() => { setError(null); void pixels?.load(n); }}>{t("app.retry")}</button>
+          <button onClick={() => { setError(null); setTries(tries + 1); void pixels?.load(n); }}>{t("app.retry")}</button>
         </p>
       )}
       {stack && !error && !failed && (waits || drawn === 0) && (

@@ -196,6 +196,9 @@ export class View {
   async show(stack: Stack, n: number, turn: Turn): Promise<void> {
     const request = ++this.request;
     this.wanted = n;
+    // values that don't come are told here: the engine would only leave a rejection that nobody hears
+    if (stack.axis === "acquired") await pixelsOf(stack.part).slice(n);
+    if (request !== this.request) return;
     const turned = this.turn.quarters !== turn.quarters || this.turn.flipped !== turn.flipped;
     if (this.stack !== stack || turned) {
       const keepsView = this.stack === stack;
