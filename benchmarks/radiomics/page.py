@@ -26,12 +26,12 @@ def main() -> None:
     write = sys.stdout.write
     write(
         "# Radiomics: speed\n\n"
-        "Made by `benchmarks/radiomics/speed.py` and `page.py`. CPU seconds of one thread after compilation,\n"
-        "files already read (MIRP reads them within its time); peak memory of a process that does only that,\n"
-        "its interpreter and the image included. Each row is a process of its own.\n\n"
-        f"Machine: {_processor()}, {platform.system()}, Python {platform.python_version()}; shared with other\n"
-        "work, so wall time is not shown. A label costs about 4 ms besides its voxels: 100 labels of a small\n"
-        "region take several times as long as one, of a large region no longer.\n"
+        "Made by `benchmarks/radiomics/speed.py` and `page.py`. CPU seconds of one thread after\n"
+        "compilation, files already read (MIRP reads them within its time); peak memory of a process that\n"
+        "does only that, its interpreter and the image included. Each row is a process of its own.\n\n"
+        f"Machine: {_processor()}, {platform.system()}, Python {platform.python_version()}; shared with\n"
+        "other work, so wall time is not shown. A label costs about 4 ms besides its voxels: 100 labels of\n"
+        "a small region take several times as long as one, of a large region no longer.\n"
     )
     for argument in sys.argv[1:]:
         name, _, path = argument.partition("=")

@@ -251,7 +251,7 @@ def feature_report(
         )
     masks = {name: mask for name, (_, mask) in result.regions.items() if mask.voxels.any()}
     kept = replace(result.table, features=tuple(item for item in result.table if item.label in masks))
-    measured = feature_measurements(kept, masks, volume)
+    measured = feature_measurements(kept, volume)
     origin = Model("Radiomics", version, None, "measurement")
     author = Author(origin=origin, at=at, equipment=Equipment(version=version), new_uid=new_uid)
     source = _source_of(image)
@@ -269,7 +269,9 @@ def feature_report(
             "present",
             origin,
             region=MaskRegion(masks[region.tracking], frame),
-            measurements=tuple(m for m in measured if f"region {region.tracking}" in m.flags),
+            measurements=tuple(
+                replace(m, flags=m.flags[1:]) for m in measured if m.flags[0] == f"region {region.tracking}"
+            ),
         )
         for region in tracked
     )

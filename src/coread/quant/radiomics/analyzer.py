@@ -6,10 +6,8 @@ from coread.core import (
     CodedConcept,
     Inputs,
     Mask,
-    MaskRegion,
     Measurement,
     Note,
-    PatientSpace,
     Quantity,
     Result,
     Volume,
@@ -20,6 +18,11 @@ from coread.quant.radiomics.settings import Settings, preset
 from coread.quant.radiomics.table import Feature, FeatureTable, catalogue
 
 _UCUM = {"HU": "[hnsf'U]", "SUVbw": "g/mL", "ADC": "um2/s"}
+_LIMITS: dict[str, tuple[str, ...]] = {
+    "ibsi": (),
+    "outside": ("outside the IBSI standard",),
+    "pyradiomics": ("by the definition of PyRadiomics",),
+}
 _DEFAULTS = {"CT": "ct-default", "PT": "pet-default"}
 
 
@@ -58,22 +61,17 @@ def feature_concept(feature: Feature) -> CodedConcept:
     return CodedConcept(f"{feature.family}-{feature.feature}"[:64], "99COREAD", name)
 
 
-def feature_measurements(
-    table: FeatureTable, masks: dict[str, Mask], volume: Volume
-) -> tuple[Measurement, ...]:
-    """Return the features that have a value as measurements of their regions."""
-    frame = volume.frame_of_reference
-    regions = {
-        name: None if frame is None else MaskRegion(mask, PatientSpace(frame)) for name, mask in masks.items()
-    }
+def feature_measurements(table: FeatureTable, volume: Volume) -> tuple[Measurement, ...]:
+    """Return the features that have a value as measurements; the first flag names the region of each.
+
+    They carry neither the region nor the slices: hundreds of numbers share them, a report says them once.
+    """
     return tuple(
         Measurement(
             feature_concept(item),
             Quantity(item.value, feature_unit(item, volume.unit)),
-            region=regions[item.label],
             method=" ".join(p for p in (item.filter, item.aggregation, item.discretisation) if p) or None,
-            source_instances=volume.source_instances,
-            flags=(f"region {item.label}", f"standard {item.flag}"),
+            flags=(f"region {item.label}", *_LIMITS[item.flag]),
         )
         for item in table
         if item.value is not None
@@ -109,7 +107,7 @@ class Radiomics:
                 continue
             measured += 1
             volume, table = found
-            measurements.extend(feature_measurements(table, {key: mask}, volume))
+            measurements.extend(feature_measurements(table, volume))
             notes.extend(Note("information", "regridded", words) for words in table.notes.get(key, ()))
             missing = sorted({item.reason for item in table if item.value is None})
             if missing:
