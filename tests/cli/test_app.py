@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,11 @@ def test_the_help_lists_commands_without_importing_them(capsys: pytest.CaptureFi
     assert "read" in out
     assert COMMANDS["read"][1][:30] in out
     assert "not for diagnosis" in out
+
+
+def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
+    assert leave("--version") == 0
+    assert capsys.readouterr().out.strip() == f"coread {version('coread')}"
 
 
 def test_wrong_use_ends_with_two(capsys: pytest.CaptureFixture[str]) -> None:

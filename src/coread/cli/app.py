@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -77,16 +77,24 @@ app = typer.Typer(
 )
 
 
+def _print_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"coread {version('coread')}")
+        raise typer.Exit
+
+
 @app.callback()
 def coread(
-    version: bool = typer.Option(False, "--version", help="Print the version and leave.", is_eager=True),
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version and leave.", callback=_print_version, is_eager=True
+        ),
+    ] = False,
 ) -> None:
     """CoRead, the radiologist's second reader. A research tool, not for diagnosis."""
-    if version:
-        from importlib.metadata import version as installed
-
-        typer.echo(f"coread {installed('coread')}")
-        raise typer.Exit
 
 
 def main(arguments: list[str] | None = None) -> None:
