@@ -58,7 +58,12 @@ def assertion(
         flags |= HISTORICAL
         words = (*words, Words(matched.text[a:b], a, b, "historical"))
     return Assertion(
-        bool(flags & NEGATED), bool(flags & UNCERTAIN), bool(flags & HISTORICAL), bool(flags & OTHER), False, words
+        bool(flags & NEGATED),
+        bool(flags & UNCERTAIN),
+        bool(flags & HISTORICAL),
+        bool(flags & OTHER),
+        False,
+        words,
     )
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 NEGATED, UNCERTAIN, HISTORICAL, OTHER = 1, 2, 4, 8
 _FLAGS = {"negated": NEGATED, "uncertain": UNCERTAIN, "historical": HISTORICAL, "other": OTHER}
 # a negation so near before a doubt denies the doubt: "no finding suspicious for"
-_DENIED_DOUBT = 3
+_DENIED_DOUBT = 5
 
 
 class CueMatch(NamedTuple):

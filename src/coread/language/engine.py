@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from coread.language import measurements
 from coread.language.assert_phrases import assertion
+from coread.language.assertion import CueMatch
 from coread.language.matching import Match, Matched, inside
 from coread.language.modifiers import Span, chain, owner
 from coread.language.packs import (
@@ -24,6 +25,7 @@ from coread.language.packs import (
     STATE,
     SUBJECT,
     TOLD,
+    UNKNOWN,
     Pack,
     languages,
     pack,
@@ -91,7 +93,17 @@ def detect(text: str) -> str:
     scores = [(len(words & pack(name).detect), -number, name) for number, name in enumerate(names)]
     if "tr" in names and not _TURKISH_LETTERS.isdisjoint(text):
         scores = [(score + 2 * (name == "tr"), number, name) for score, number, name in scores]
-    return max(scores)[2]
+    best = max(scores)
+    if (
+        sum(score == best[0] for score, *_ in scores) > 1
+    ):  # neither says more: whose vocabulary has more of it?
+        known = [
+            (sum(pack(name).words[word] != UNKNOWN for word in words if word.isalpha()), number, name)
+            for score, number, name in scores
+            if score == best[0]
+        ]
+        best = max(known)
+    return best[2]
 
 
 def _sections(text: str, rules: Pack) -> tuple[TextSection, ...]:
@@ -103,7 +115,9 @@ def _sections(text: str, rules: Pack) -> tuple[TextSection, ...]:
     if not found or found[0][0] > 0:
         found.insert(0, (0, 0, "body", ""))
     ends = [start for start, *_ in found[1:]] + [len(text)]
-    return tuple(TextSection(name, words, end, stop) for (_, end, name, words), stop in zip(found, ends, strict=True))
+    return tuple(
+        TextSection(name, words, end, stop) for (_, end, name, words), stop in zip(found, ends, strict=True)
+    )
 
 
 def _section(heading: str, rules: Pack) -> str | None:
@@ -181,7 +195,9 @@ class _Reader:
                 drafts = self._merge_signs(drafts)
         sizes: list[measurements.Size] = []
         digits = any(code == "\u0002" or code.isdigit() for code in matched.codes[sentence[0] : sentence[1]])
-        if (digits or any(w[0].isdigit() for w in matched.words[sentence[0] : sentence[1]])) and section not in _UNSAID:
+        if (
+            digits or any(w[0].isdigit() for w in matched.words[sentence[0] : sentence[1]])
+        ) and section not in _UNSAID:
             sizes = measurements.sizes(
                 matched, sentence, self.within(MEASURE, sentence), inside(matched.groups[EXAM], *sentence)
             )
@@ -198,7 +214,7 @@ class _Reader:
         if present:
             self.last = present[0]
 
-    def _cues(self, sentence: Span) -> list:  # type: ignore[type-arg]
+    def _cues(self, sentence: Span) -> list[CueMatch]:
         cues = self.matched.cues
         at = self.cue_pointer
         while at < len(cues) and cues[at].start < sentence[0]:
@@ -210,8 +226,13 @@ class _Reader:
         return cues[at:stop]
 
     def _drafts(
-        self, sentence: Span, findings: list[Match], subjects: list[Match], states: list[Match], cues: list
-    ) -> list[_Draft]:  # type: ignore[type-arg]
+        self,
+        sentence: Span,
+        findings: list[Match],
+        subjects: list[Match],
+        states: list[Match],
+        cues: list[CueMatch],
+    ) -> list[_Draft]:
         drafts: list[_Draft] = []
         used: list[Span] = []
         if subjects and states:
@@ -220,14 +241,20 @@ class _Reader:
                 used.append(state)
                 used.append((draft.start, draft.end))
         procedures = self.rules.concepts.procedures
-        because = [m[1] for m in inside(self.matched.groups[GRAMMAR], *sentence) if any(p[1] == "because" for p in m[2])]
+        because = [
+            m[1]
+            for m in inside(self.matched.groups[GRAMMAR], *sentence)
+            if any(p[1] == "because" for p in m[2])
+        ]
         previous: _Draft | None = None
         for start, end, payloads in findings:
             if any(start < b and a < end for a, b in used):
                 continue
             inner = [c for c in cues if not (start <= c.start and c.end <= end)]
             said = assertion(self.matched, inner, start, end, sentence=sentence, rules=self.rules)
-            names = sorted({payload[1] for payload in payloads}, key=lambda n: (n not in self.rules.concepts.critical, n))
+            names = sorted(
+                {payload[1] for payload in payloads}, key=lambda n: (n not in self.rules.concepts.critical, n)
+            )
             for name in names[:1] if not self._both(names) else names:
                 if (
                     previous is not None
@@ -240,7 +267,22 @@ class _Reader:
                 previous = _Draft(name, start, end, said)
                 drafts.append(previous)
         drafts.sort(key=lambda draft: draft.start)
+        self._keep_doubt_near(drafts)
         return drafts
+
+    def _keep_doubt_near(self, drafts: list[_Draft]) -> None:
+        """Lift a doubt said behind the next finding, where the two stand in no list ("a lesion, first a cyst?")."""
+        matched = self.matched
+        for draft, following in zip(drafts, drafts[1:], strict=False):
+            doubts = [c for c in draft.said.cues if c.role == "uncertain"]
+            if not draft.said.uncertain or not doubts or doubts[0].start < matched.starts[following.start]:
+                continue
+            gap = matched.words[draft.end : following.start]
+            if "," in gap and any(
+                word.lower() not in (",", "or", "and", "ve", "veya", "ya", "da") for word in gap
+            ):
+                kept = tuple(c for c in draft.said.cues if c.role != "uncertain")
+                draft.said = replace(draft.said, uncertain=False, cues=kept)
 
     def _merge_signs(self, drafts: list[_Draft]) -> list[_Draft]:
         """Return drafts without signs of what is named beside them; that takes over their side and place."""
@@ -262,8 +304,13 @@ class _Reader:
         return set(names) == {"hepatomegaly", "splenomegaly"}
 
     def _states(
-        self, sentence: Span, findings: list[Match], subjects: list[Match], states: list[Match], cues: list
-    ) -> Iterable[tuple[_Draft, Span]]:  # type: ignore[type-arg]
+        self,
+        sentence: Span,
+        findings: list[Match],
+        subjects: list[Match],
+        states: list[Match],
+        cues: list[CueMatch],
+    ) -> Iterable[tuple[_Draft, Span]]:
         """Yield findings said as the state of an organ: "heart size is normal", "intact ligament"."""
         matched = self.matched
         named = [(start, end) for start, end, _ in findings]
@@ -304,9 +351,15 @@ class _Reader:
                 if said.negated:
                     continue
                 said = replace(said, negated=True, uncertain=False)
-            yield _Draft(self.rules.rules[rule], low, high, replace(said, cues=(*said.cues, decided))), (state[0], state[1])
+            elif kind == "borderline" and not said.negated:
+                said = replace(said, uncertain=True)
+                decided = replace(decided, role="uncertain")
+            yield (
+                _Draft(self.rules.rules[rule], low, high, replace(said, cues=(*said.cues, decided))),
+                (state[0], state[1]),
+            )
 
-    def _modify(self, sentence: Span, drafts: list[_Draft], cues: list) -> None:  # type: ignore[type-arg]
+    def _modify(self, sentence: Span, drafts: list[_Draft], cues: list[CueMatch]) -> None:
         matched = self.matched
         spans = [(draft.start, draft.end) for draft in drafts]
         links: list[int] | None = None
@@ -328,8 +381,10 @@ class _Reader:
                 breaks = [c.start for c in cues if c.barrier]
                 breaks += [i for i in range(sentence[0], sentence[1]) if matched.words[i] == ";"]
             for word in words:
-                if group == SITE and word[2][0][2] == "organ" and any(
-                    a <= word[0] and word[1] <= b for a, b in spans
+                if (
+                    group == SITE
+                    and word[2][0][2] == "organ"
+                    and any(a <= word[0] and word[1] <= b for a, b in spans)
                 ):
                     continue
                 if group == SIDE and any(
@@ -423,7 +478,9 @@ class _Reader:
             return None
         end = matched.ends[draft.end - 1]
         found = _SEGMENT.search(matched.text, end, b) or _SEGMENT.search(matched.text, a, end)
-        if found is None or not {",", ";"}.isdisjoint(matched.text[min(found.start(), end) : max(found.start(), end)]):
+        if found is None or not {",", ";"}.isdisjoint(
+            matched.text[min(found.start(), end) : max(found.start(), end)]
+        ):
             return None
         segment = found.group(1) or found.group(2)
         return f"liver segment {_ROMAN[int(segment) - 1] if segment.isdigit() else segment}"
@@ -450,7 +507,9 @@ class _Reader:
                 series, image = measurements.references(matched.text, *matched.span(*source))
             cues = [Words(matched.text[size.start : size.end], size.start, size.end, "size")]
             if prior is not None:
-                cues.append(Words(matched.text[prior.start : prior.end], prior.start, prior.end, "prior size"))
+                cues.append(
+                    Words(matched.text[prior.start : prior.end], prior.start, prior.end, "prior size")
+                )
                 if prior.cue is not None:
                     cues.append(prior.cue)
                 if of is not None:
@@ -481,9 +540,11 @@ class _Reader:
         if after is not None:
             gap = words[size.last : spans[after][0]]
             near = len(gap) <= 6 and not any(w in ",;()." for w in gap)
-            tied = before is not None and size.first - spans[before][1] <= 2 and "," not in words[
-                spans[before][1] : size.first
-            ]
+            tied = (
+                before is not None
+                and size.first - spans[before][1] <= 2
+                and "," not in words[spans[before][1] : size.first]
+            )
             absent = self.findings[first + after].status == "absent" and before is not None
             if near and not tied and not absent:
                 return first + after

@@ -38,10 +38,14 @@ _LABEL_OF: Mapping[str, str] = {
     "emphysema": "Emphysema",
     "fibrosis": "Fibrosis",
     "pleural thickening": "Pleural_Thickening",
+    "fissural thickening": "Pleural_Thickening",
+    "bronchial wall thickening": "Pleural_Thickening",
     "hiatal hernia": "Hernia",
 }
-# of these an uncertain mention counts as the finding; of the others it does not
-_UNCERTAIN_COUNTS = frozenset({"Atelectasis", "Cardiomegaly", "Effusion", "Infiltration", "Nodule", "Edema", "Emphysema", "Fibrosis", "Pleural_Thickening", "Consolidation", "Pneumothorax", "Mass"})
+# "X versus Y", "probable" and "borderline" count as the finding; other doubts do not
+_DOUBTS_THAT_COUNT = frozenset(
+    {"versus", "vs", "vs.", "vs .", "probable", "probably", "borderline", "uncertain", "apparent"}
+)
 
 
 def labels(report: str | StructuredReport, language: str = "auto") -> dict[str, bool]:
@@ -73,4 +77,6 @@ def _counts(finding: TextFinding, label: str) -> bool:
         return False
     if finding.status == "present":
         return True
-    return finding.status == "uncertain" and label in _UNCERTAIN_COUNTS
+    if finding.status != "uncertain" or finding.certainty is None:
+        return False
+    return finding.certainty.split()[0] in _DOUBTS_THAT_COUNT

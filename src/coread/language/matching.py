@@ -28,7 +28,7 @@ class Matched:
                 found[payload[0]].setdefault(place, []).append(payload)
         self.groups: list[list[Match]] = [longest(group) if group else [] for group in found]
         self.sentences = sentence_bounds(text, self.words, self.starts, self.ends)
-        self.cues: list[CueMatch] = [cue_match(start, end, said) for start, end, said in self.groups[CUE]]  # type: ignore[arg-type]
+        self.cues: list[CueMatch] = [cue_match(start, end, said) for start, end, said in self.groups[CUE]]
 
     def span(self, start: int, end: int) -> tuple[int, int]:
         """Return the characters of the tokens ``[start, end)``."""
@@ -36,14 +36,16 @@ class Matched:
 
     def place(self, start: int, end: int) -> tuple[int, int] | None:
         """Return the tokens that touch the characters ``[start, end)``, or None."""
-        inside = [i for i, (a, b) in enumerate(zip(self.starts, self.ends, strict=True)) if a < end and b > start]
+        inside = [
+            i for i, (a, b) in enumerate(zip(self.starts, self.ends, strict=True)) if a < end and b > start
+        ]
         return (inside[0], inside[-1] + 1) if inside else None
 
 
 def longest(found: dict[tuple[int, int], list[Payload]]) -> list[Match]:
     """Return matches that do not overlap, the longest first, in order."""
     if len(found) == 1:
-        (place, payloads), = found.items()
+        ((place, payloads),) = found.items()
         return [(place[0], place[1], tuple(payloads))]
     places = sorted(found, key=_by_length)
     taken: list[tuple[int, int]] = []

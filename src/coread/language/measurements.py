@@ -15,14 +15,19 @@ _AXIS = r"(?:\s*\(?(?:AP|ML|CC|TR|SI|RL|T|L|W|H|transverse|craniocaudal|anteropo
 _SIZE = re.compile(
     rf"(?<![\w.,/])(?P<numbers>{_NUMBER}(?:\s*-?{_UNIT})?{_AXIS}"
     rf"(?:\s*(?:x|×|\*|by)\s*{_NUMBER}(?:\s*-?{_UNIT})?{_AXIS}){{0,2}})"
-    rf"(?P<range>\s*(?:-|–|to|ila)\s*{_NUMBER}\s*{_UNIT})?(?!\w)",
+    rf"(?P<range>\s*(?:-|–)\s*{_NUMBER}\s*{_UNIT})?(?!\w)",
     re.I,
 )
 _UNITS = re.compile(_UNIT, re.I)
 _VALUES = re.compile(_NUMBER)
 _BARE = re.compile(rf"({_NUMBER}(?:\s*[x×*]\s*{_NUMBER}){{0,2}})\s*(?:to|-|–|→|->|'?d[ea]n)\s*$", re.I)
+_GROWN = re.compile(
+    r"\b(?:from|increased|decreased|grown|grew|enlarged|changed)\b[^.;]{0,40}$|d[ea]n\s*$", re.I
+)
 _SERIES = re.compile(r"\b(?:series|ser|se|seri)\s*[:#]?\s*(\d+)", re.I)
-_IMAGE = re.compile(r"\b(?:image|images|img|im|imaj|görüntü|kesit)(?:\s*(?:no|number|numara))?\s*[:#.]?\s*(\d+)", re.I)
+_IMAGE = re.compile(
+    r"\b(?:image|images|img|im|imaj|görüntü|kesit)(?:\s*(?:no|number|numara))?\s*[:#.]?\s*(\d+)", re.I
+)
 _PAIR = re.compile(r"\(\s*(\d{1,2})\s*[/:]\s*(\d{1,4})\s*\)")
 _BOTH = re.compile(r"\b(?:series|se|seri)\s*/\s*(?:image|im|imaj)\s*[:#]?\s*(\d+)\s*/\s*(\d+)", re.I)
 _HALF_UP = 1e-9
@@ -42,7 +47,9 @@ class Size:
     cue: Words | None = None
 
 
-def sizes(matched: Matched, sentence: tuple[int, int], measures: list[Match], skip: list[Match]) -> list[Size]:
+def sizes(
+    matched: Matched, sentence: tuple[int, int], measures: list[Match], skip: list[Match]
+) -> list[Size]:
     """Return the sizes of a sentence in order; limits of normal and technical lengths are none.
 
     Args:
@@ -59,7 +66,11 @@ def sizes(matched: Matched, sentence: tuple[int, int], measures: list[Match], sk
         unit = _UNITS.findall(words)
         if not unit:
             continue
-        if match.group("range") and not _UNITS.search(match.group("numbers")) and "x" in match.group("numbers"):
+        if (
+            match.group("range")
+            and not _UNITS.search(match.group("numbers"))
+            and "x" in match.group("numbers")
+        ):
             continue
         first = bisect_left(matched.starts, match.start())
         last = bisect_left(matched.starts, match.end())
@@ -72,10 +83,13 @@ def sizes(matched: Matched, sentence: tuple[int, int], measures: list[Match], sk
         before = _BARE.search(text, max(begin, match.start() - 24), match.start())
         if before and not (len(found) > 1 and found[-2].end > before.start()):
             scale = 10.0 if unit[-1][0].lower() in "cs" else 1.0
-            earlier = tuple(_number(v) * scale for v in _VALUES.findall(before.group(1)))
+            earlier = tuple(round(_number(v) * scale, 3) for v in _VALUES.findall(before.group(1)))
             start = bisect_left(matched.starts, before.start(1))
-            found.insert(-1, Size(earlier, before.start(1), before.end(1), start, start + 1, prior=True))
-            size.prior = False
+            if _GROWN.search(text, begin, before.start(1)):
+                found.insert(-1, Size(earlier, before.start(1), before.end(1), start, start + 1, prior=True))
+                size.prior = size.weak = False
+            else:  # a range
+                size.values = (*earlier, *size.values)
     if sum(not size.prior for size in found) > 1 or any(size.weak for size in found):
         current = [s for s in found if not s.prior and not s.weak]
         if current and len(found) > 1:
@@ -111,7 +125,12 @@ def _number(word: str) -> float:
 
 
 def _no_size(
-    matched: Matched, sentence: tuple[int, int], first: int, last: int, measures: list[Match], skip: list[Match]
+    matched: Matched,
+    sentence: tuple[int, int],
+    first: int,
+    last: int,
+    measures: list[Match],
+    skip: list[Match],
 ) -> bool:
     for start, end, payloads in measures:
         kind = payloads[0][1]
@@ -152,7 +171,9 @@ def _time_of(
         return
     for start, end, payloads in inside(measures, size.last, min(size.last + 5, sentence[1])):
         following = matched.words[end : end + 2]
-        if any(word in ",;" or word[0].isdigit() for word in (*matched.words[size.last : start], *following[:1])):
+        if any(
+            word in ",;" or word[0].isdigit() for word in (*matched.words[size.last : start], *following[:1])
+        ):
             break
         kinds = {p[1] for p in payloads}
         if "prior" in kinds and "current" not in kinds:

@@ -57,7 +57,7 @@ def owner(
 
 
 def chain(findings: Sequence[Span], number: int, joins: set[int]) -> list[int]:
-    """Return the findings that stand in one list with a finding, before it: "fracture or dislocation of ..."."""
+    """Return the findings that stand in one list with a finding, before it: "fracture or dislocation of"."""
     listed = []
     while number > 0:
         a, b = findings[number - 1][1], findings[number][0]

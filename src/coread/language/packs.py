@@ -196,9 +196,7 @@ def pack(language: str) -> Pack:
                     f"expected one of {', '.join(languages())}, or auto",
                     "name another language, or add a rule pack (see the page on report text)",
                 )
-            text = (
-                resources.files("coread.language").joinpath("packs", f"{language}.toml").read_text("utf-8")
-            )
+            text = resources.files("coread.language").joinpath("packs", f"{language}.toml").read_text("utf-8")
             _packs[language] = compile_pack(tomllib.loads(text))
         return _packs[language]
 
@@ -340,7 +338,8 @@ def compile_pack(table: Mapping[str, Any]) -> Pack:
         )
     except (KeyError, TypeError, ValueError, re.error) as error:
         raise InputError(
-            f"the rule pack is not complete: {error!r}", "expected the tables that the page on report text lists"
+            f"the rule pack is not complete: {error!r}",
+            "expected the tables that the page on report text lists",
         ) from error
 
 
@@ -367,8 +366,8 @@ def _terms(table: Mapping[str, Any]) -> Iterable[tuple[str, Payload]]:
     for number, rule in enumerate(table.get("states", ())):
         for term in rule["of"]:
             yield term, (SUBJECT, number)
-        for key in ("abnormal", "normal"):
-            for term in rule[key]:
+        for key in ("abnormal", "normal", "borderline"):
+            for term in rule.get(key, ()):
                 yield term, (STATE, number, key)
     for mark in (",", ";", ".", ":", "(", ")"):
         yield mark, (GRAMMAR, "mark")

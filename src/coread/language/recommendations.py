@@ -24,7 +24,11 @@ def recommendation(
     kinds = {payload[1]: match for match in actions for payload in match[2]}
     if "deny" in kinds:
         return Recommendation(
-            what="none", min_months=None, max_months=None, sentence=number, cues=_cues(matched, [kinds["deny"]])
+            what="none",
+            min_months=None,
+            max_months=None,
+            sentence=number,
+            cues=_cues(matched, [kinds["deny"]]),
         )
     if not exams:
         return None
@@ -110,8 +114,10 @@ def _interval(
             return 12.0, 12.0, (start, end), True
         if "half_yearly" in names:
             return 6.0, 6.0, (start, end), True
-        if unit is not None and start > sentence[0] and any(
-            e == start and any(p[1] == "one" for p in ps) for _, e, ps in times
+        if (
+            unit is not None
+            and start > sentence[0]
+            and any(e == start and any(p[1] == "one" for p in ps) for _, e, ps in times)
         ):
             factor = _MONTHS[unit]
             return round(factor, 1), round(factor, 1), (start - 1, end), True

@@ -9,8 +9,25 @@ _TOKEN = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+(?:['’][^\W\d_]+)*|\n[ \t\r\n]*
 _LIST_MARK = re.compile(r"[ \t]*(?:\(?\d{1,2}[.)]|[-*•])")
 # a full stop after these does not end a sentence
 _ABBREVIATIONS = frozenset(
-    "dr mr mrs ms prof st vs approx e.g i.e cf fig no nr sn op uzm doç yrd bkz vb mm cm".split()
-) - {"no", "mm", "cm", "vb", "op"}
+    (
+        "dr",
+        "mr",
+        "mrs",
+        "ms",
+        "prof",
+        "st",
+        "vs",
+        "approx",
+        "cf",
+        "fig",
+        "uzm",
+        "doç",
+        "yrd",
+        "bkz",
+        "nr",
+        "sn",
+    )
+)
 
 
 def normalise(text: str) -> str:
@@ -45,7 +62,7 @@ def tokenise(text: str) -> tuple[list[str], list[int], list[int]]:
     for match in _TOKEN.finditer(text):
         word = match.group()
         start, end = match.span()
-        if word == "-" and 0 < start and text[start - 1].isalpha() and text[end : end + 1].isalpha():
+        if word == "-" and start > 0 and text[start - 1].isalpha() and text[end : end + 1].isalpha():
             continue
         words.append(word)
         starts.append(start)
@@ -100,7 +117,18 @@ def _breaks(text: str, words: list[str], ends: list[int], i: int) -> bool:
     if _LIST_MARK.match(rest):
         return True
     before = words[i - 1]
-    if before in ",;-/(" or before.lower() in ("and", "or", "the", "of", "with", "in", "a", "no", "ve", "veya"):
+    if before in ",;-/(" or before.lower() in (
+        "and",
+        "or",
+        "the",
+        "of",
+        "with",
+        "in",
+        "a",
+        "no",
+        "ve",
+        "veya",
+    ):
         return False
     return rest[0].isupper()
 

@@ -215,15 +215,18 @@ class StructuredReport:
         return {
             "lang": self.language,
             "version": self.version,
-            "sections": [{"name": s.name, "heading": s.heading, "start": s.start, "end": s.end}
-                         for s in self.sections],
+            "sections": [
+                {"name": s.name, "heading": s.heading, "start": s.start, "end": s.end} for s in self.sections
+            ],
             "findings": [finding.document() for finding in self.findings],
             "measurements": [measurement.document() for measurement in self.measurements],
             "recommendation": None if first is None else first.document(),
             "recommendations": [r.document() for r in self.recommendations],
             "critical": self.critical,
-            "critical_findings": [{"finding": self.findings[i].finding, "index": i, "category": c}
-                                  for i, c in self.critical_findings],
+            "critical_findings": [
+                {"finding": self.findings[i].finding, "index": i, "category": c}
+                for i, c in self.critical_findings
+            ],
             "communication_documented": self.communication is not None,
             "communication": None if self.communication is None else _cue(self.communication),
         }
