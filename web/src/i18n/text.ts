@@ -83,6 +83,12 @@ export function unitWords(unit: string): string {
   return unit === "1" ? "" : unit.replace("[hnsf'U]", "HU").replace("{pixels}", "px").replace("{pixels}2", "px²").replace("mm2", "mm²").replace("cm3", "cm³");
 }
 
+/** Words as a sentence begins, by the rules of the language (Turkish has two letters i). */
+export const capital = (language: Language, text: string): string => text.slice(0, 1).toLocaleUpperCase(language) + text.slice(1);
+
+/** A concept's words inside a sentence. */
+export const lower = (language: Language, text: string): string => text.toLocaleLowerCase(language);
+
 export interface Text {
   readonly language: Language;
   readonly t: (key: Key, values?: Values) => string;

@@ -1,6 +1,6 @@
 import { useId, useState, type KeyboardEvent, type RefObject } from "react";
 import type { Concept, Finding, VocabularyEntry } from "../api/types";
-import { conceptKey, useText } from "../i18n/text";
+import { capital, conceptKey, lower, useText } from "../i18n/text";
 import { OTHER, searchVocabulary } from "./findings";
 
 interface Props {
@@ -13,7 +13,7 @@ const MOST = 7;
 
 /** A field that finds words of the vocabulary; "no effusion" or "efüzyon yok" says that it is absent. */
 export function AddFinding({ field, vocabulary, add }: Props) {
-  const { t } = useText();
+  const { t, language } = useText();
   const [typed, setTyped] = useState("");
   const [at, setAt] = useState(0);
   const list = useId();
@@ -53,7 +53,7 @@ export function AddFinding({ field, vocabulary, add }: Props) {
         {offered.map((entry, n) => (
           <li key={conceptKey(entry.concept)} id={`${list}-${n}`} role="option" aria-selected={n === at}
             onMouseDown={(event) => { event.preventDefault(); take(entry); }}>
-            {absent ? t("findings.no", { what: entry.words.toLocaleLowerCase() }) : entry.words}
+            {absent ? capital(language, t("findings.no", { what: lower(language, entry.words) })) : entry.words}
           </li>
         ))}
       </ul>

@@ -1,7 +1,7 @@
 import type { RefObject } from "react";
 import type { Concept, Finding, Study, VocabularyEntry } from "../api/types";
 import { KeyHint } from "../app/KeyHint";
-import { conceptKey, useText } from "../i18n/text";
+import { capital, conceptKey, lower, useText } from "../i18n/text";
 import { AddFinding } from "./AddFinding";
 import { FindingCard } from "./FindingCard";
 import { FindingForm } from "./FindingForm";
@@ -25,7 +25,7 @@ interface Props {
 
 /** The reader's own findings, alone. */
 export function AlonePanel(props: Props) {
-  const { t, concept } = useText();
+  const { t, concept, language } = useText();
   const { study, findings, vocabulary, selected, editing, writable } = props;
   const modalities = new Set(study.series.map((series) => series.modality));
   const quick = vocabulary.filter((entry) => entry.quick_no && !sameConcept(entry.concept, ABNORMALITY) && (entry.modalities.length === 0 || entry.modalities.some((m) => modalities.has(m))));
@@ -55,7 +55,7 @@ export function AlonePanel(props: Props) {
           <div className="act wrap">
             {quick.map((entry) => (
               <button key={conceptKey(entry.concept)} disabled={said(entry.concept)} onClick={() => props.add(entry.concept, "absent")}>
-                {t("findings.no", { what: concept(entry.concept).toLocaleLowerCase() })}
+                {capital(language, t("findings.no", { what: lower(language, concept(entry.concept)) }))}
               </button>
             ))}
             <button disabled={said(ABNORMALITY)} onClick={() => props.add(ABNORMALITY, "absent")}>{t("findings.nothing")}</button>

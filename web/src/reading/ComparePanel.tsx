@@ -1,7 +1,7 @@
 import type { ReactNode } from "react";
 import type { Comparison, DecisionRequest, Finding, Reading } from "../api/types";
 import { href } from "../app/route";
-import { useText } from "../i18n/text";
+import { capital, useText } from "../i18n/text";
 import { DecisionBox, type Mode } from "./DecisionBox";
 import { FindingCard } from "./FindingCard";
 import { findingTitle } from "./findings";
@@ -24,7 +24,7 @@ interface Props {
 /** The difference first: contradicted, only CoRead, only you, both; then why a model says nothing. */
 export function ComparePanel(props: Props) {
   const text = useText();
-  const { t } = text;
+  const { t, language } = text;
   const { comparison, reading, selected } = props;
   const { findings } = comparison;
 
@@ -78,7 +78,7 @@ export function ComparePanel(props: Props) {
       {comparison.silence.length > 0 && (
         <section className="silence">
           <h2><span>{t("compare.silence")}</span></h2>
-          {comparison.silence.map((one) => <p key={`${one.model}/${one.code}`}>{t(`silence.${one.code}`, { model: one.model, text: one.text })}</p>)}
+          {comparison.silence.map((one) => <p key={`${one.model}/${one.code}`}>{t(`silence.${one.code}`, { model: one.model, text: capital(language, one.text) })}</p>)}
         </section>
       )}
       {comparison.notes.length > 0 && (

@@ -1,6 +1,6 @@
 /** Making, naming and ordering findings. Pure. */
 import type { Comparison, Concept, Finding, Me, Measurement, Probability, VocabularyEntry } from "../api/types";
-import type { Text } from "../i18n/text";
+import { capital, lower, type Text } from "../i18n/text";
 import { placeRegion } from "../viewer/regions";
 import type { Measure, Place } from "../viewer/state";
 import { distance } from "../viewer/measure";
@@ -67,12 +67,12 @@ export function measurementOf(measure: Measure): Measurement {
 }
 
 /** A finding in a few words: what, where, on which side. */
-export function findingTitle({ t, concept }: Text, finding: Finding): string {
+export function findingTitle({ t, concept, language }: Text, finding: Finding): string {
   const what = concept(finding.concept);
   if (finding.status === "absent") {
-    return sameConcept(finding.concept, ABNORMALITY) ? t("findings.nothing") : t("findings.no", { what: what.toLocaleLowerCase() });
+    return sameConcept(finding.concept, ABNORMALITY) ? t("findings.nothing") : capital(language, t("findings.no", { what: lower(language, what) }));
   }
-  const where = [finding.place, finding.laterality].flatMap((code) => (code ? concept(code).toLocaleLowerCase() : []));
+  const where = [finding.place, finding.laterality].flatMap((code) => (code ? lower(language, concept(code)) : []));
   return [what, ...where].join(", ");
 }
 

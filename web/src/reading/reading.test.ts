@@ -54,6 +54,8 @@ describe("findings", () => {
     const left = { ...own("a"), laterality: { value: "7771000", scheme: "SCT", meaning: "Left" }, place: { value: "90572001", scheme: "SCT", meaning: "Lower lobe of lung" } };
     expect(findingTitle(text, left)).toBe("Lung nodule, lower lobe, left");
     expect(findingTitle(text, own("a", "absent"))).toBe("No lung nodule");
+    const turkish = makeText("tr", new Map([["99COREAD/lung-nodule", "İç nodül"]]));
+    expect(findingTitle(turkish, own("a", "absent"))).toBe("İç nodül yok");
   });
 
   it("that are absent have no place", () => {
