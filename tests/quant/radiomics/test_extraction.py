@@ -246,6 +246,11 @@ def test_a_mask_on_another_grid_keeps_its_place() -> None:
     assert other.features == one.features
     assert one.notes == {}
     assert "brought to the image's grid" in other.notes["r"][0]
+    assert "within 0.000 mm" in other.notes["r"][0]
+    near = Geometry.axial(image.shape, _SPACING, (5.2, -3.0, 10.0))
+    shifted = extract(volume, {"r": Mask(mask, near)}, _ALL)
+    assert "up to 0.200 mm apart; voxel centres matched within 0.200 mm" in shifted.notes["r"][0]
+    assert shifted.features == one.features
 
 
 def test_a_sheared_stack_is_measured_and_said_to_be_sheared() -> None:
@@ -312,6 +317,31 @@ def test_bad_input_is_refused_with_words() -> None:
         )
 
 
+def test_more_levels_than_a_matrix_can_hold_are_refused() -> None:
+    image = np.arange(20.0**3).reshape(20, 20, 20)
+    wanted = replace(_ALL, discretisation=Discretisation(bin_width=1.0), families=("glcm",))
+    with pytest.raises(InputError, match="larger bin_width"):
+        extract_arrays(image, {"r": np.ones(image.shape, bool)}, _SPACING, wanted)
+
+
+def test_many_levels_give_what_few_would() -> None:
+    # Levels far apart are packed; what depends on the level itself must not notice.
+    image, mask = _scene(3)
+    wide = np.where(image > image.mean(), 2001.0, 1.0)
+    wanted = replace(preset("ibsi-phantom"), families=("glcm", "glrlm"), aggregations=("3d_v_mrg",))
+    far = extract_arrays(wide, {"r": mask}, _SPACING, wanted)
+    near = extract_arrays(np.where(image > image.mean(), 2.0, 1.0), {"r": mask}, _SPACING, wanted)
+    for tag, factor in (
+        ("cm_contrast", 2000.0**2),
+        ("cm_diff_avg", 2000.0),
+        ("cm_energy", 1.0),
+        ("rlm_sre", 1.0),
+    ):
+        value = near.value(tag, aggregation="3d_v_mrg")
+        assert value is not None
+        assert far.value(tag, aggregation="3d_v_mrg") == pytest.approx(value * factor)
+
+
 def test_tables_have_the_columns_of_the_documentation() -> None:
     image, mask = _scene()
     table = extract_arrays(image, {"a": mask, "b": mask}, _SPACING, _ALL, case="c1")
@@ -330,11 +360,11 @@ def test_tables_have_the_columns_of_the_documentation() -> None:
 
 def test_the_analyzer_keeps_what_the_platform_promises() -> None:
     image, mask = _scene(12)
-    geometry = Geometry.axial(image.shape, (2.0, 2.0, 2.0))
+    geometry = Geometry.axial(image.shape, (3.0, 1.5, 1.5))
     inputs = Inputs(volumes={"v": _volume(image, geometry)}, masks={"tumour": Mask(mask, geometry)})
-    analyzer = Radiomics(replace(preset("ct-default"), spacing_mm=None))
-    assert check_analyzer(analyzer, inputs, card=read_card("coread.quant.radiomics:Radiomics"))
-    result = analyzer.analyze(inputs)
+    card = read_card("coread.quant.radiomics:Radiomics")
+    assert check_analyzer(Radiomics(), inputs, card=card)
+    result = Radiomics(replace(preset("ct-default"), spacing_mm=None)).analyze(inputs)
     mean = next(m for m in result.measurements if m.concept.value == "Q4LE")
     assert mean.quantity.unit == "[hnsf'U]"
     assert mean.quantity.value == pytest.approx(image[mask].mean())

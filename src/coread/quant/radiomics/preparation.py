@@ -261,7 +261,8 @@ class ImageSource:
         part = resample(values, self.axes, box, self.settings.interpolation, edge=edge)
         if self.as_pyradiomics and np.issubdtype(self.values.dtype, np.integer):
             return np.trunc(part)
-        return np.rint(part) if rounded else part
+        # Halves must go the same way whichever side the weights were summed from.
+        return np.rint(np.round(part, 6)) if rounded else part
 
     def region_mask(self, region: Region) -> tuple[Box, Bools] | None:
         """Return a region on the new grid, cut to its box; None where nothing is left of it."""

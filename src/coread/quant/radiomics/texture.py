@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from coread.errors import InputError
 from coread.quant.radiomics import _formulas as formulas
 from coread.quant.radiomics import _kernels as kernels
 from coread.quant.radiomics._typing import Bools, Floats, Ints, Levels
@@ -19,6 +20,7 @@ OFFSETS = np.array(
     [(k, j, i) for k in (0, 1) for j in (-1, 0, 1) for i in (-1, 0, 1) if (k, j, i) > (0, 0, 0)],
     dtype=np.int64,
 )
+MOST_PAIR_LEVELS = 6000  # a matrix of so many squared takes about 300 MB
 IN_PLANE = 4  # the first four of the thirteen directions lie in the slice
 
 PAIR_TAGS = tuple(
@@ -195,6 +197,12 @@ def pair_texture(box: LevelBox, wanted: frozenset[str], *, maximal_correlation: 
     ``maximal_correlation`` adds ``cm_mcc``, which PyRadiomics has and IBSI has not.
     """
     n = box.present.size
+    if n > MOST_PAIR_LEVELS:
+        raise InputError(
+            f"{n} grey levels occur in the region",
+            f"expected {MOST_PAIR_LEVELS} or fewer for co-occurrence",
+            "take a larger bin_width, or a bin_count",
+        )
     levels = box.present.astype(np.float64)
 
     def count(directions: slice, start: int, stop: int) -> NDArray[np.uint32]:
