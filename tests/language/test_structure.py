@@ -19,23 +19,38 @@ def said(text: str, language: str = "auto") -> list[tuple[str, str]]:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("No evidence of pneumothorax or pleural effusion.", [("pneumothorax", "absent"), ("pleural effusion", "absent")]),
+        (
+            "No evidence of pneumothorax or pleural effusion.",
+            [("pneumothorax", "absent"), ("pleural effusion", "absent")],
+        ),
         ("Fracture: none. Ascites is not seen.", [("fracture", "absent"), ("ascites", "absent")]),
         ("1.No evidence of pneumonia\n2.Atelectasis", [("pneumonia", "absent"), ("atelectasis", "present")]),
-        ("NO PNEUMOTHORAX BUT SMALL EFFUSION.", [("pneumothorax", "absent"), ("pleural effusion", "present")]),
+        (
+            "NO PNEUMOTHORAX BUT SMALL EFFUSION.",
+            [("pneumothorax", "absent"), ("pleural effusion", "present")],
+        ),
         ("No finding suspicious for appendicitis.", [("appendicitis", "absent")]),
         ("Pneumonia cannot be excluded.", [("pneumonia", "uncertain")]),
-        ("Consolidation consistent with pneumonia.", [("consolidation", "present"), ("pneumonia", "present")]),
+        (
+            "Consolidation consistent with pneumonia.",
+            [("consolidation", "present"), ("pneumonia", "present")],
+        ),
         ("Father had lung cancer.", [("lung cancer", "historical")]),
         ("No change in the hepatic cyst.", [("cyst", "present")]),
-        ("The spleen is enlarged. The liver is normal in size.", [("splenomegaly", "present"), ("hepatomegaly", "absent")]),
+        (
+            "The spleen is enlarged. The liver is normal in size.",
+            [("splenomegaly", "present"), ("hepatomegaly", "absent")],
+        ),
         ("Kolesistit bulgusu saptanmadı.", [("cholecystitis", "absent")]),
-        ("Solda plevral efüzyon izlenirken sağda efüzyon izlenmedi.", [("pleural effusion", "present"), ("pleural effusion", "absent")]),
+        (
+            "Solda plevral efüzyon izlenirken sağda efüzyon izlenmedi.",
+            [("pleural effusion", "present"), ("pleural effusion", "absent")],
+        ),
         ("PNÖMOTORAKS İZLENMEDİ.", [("pneumothorax", "absent")]),
         ("Apandisit ekarte edilemez.", [("appendicitis", "uncertain")]),
         ("Nodüller ve kitlesi mevcuttur.", [("nodule", "present"), ("mass", "present")]),
     ],
-)  # fmt: skip
+)
 def test_status_follows_the_grammar(text: str, expected: list[tuple[str, str]]) -> None:
     assert said(text) == expected
 

@@ -6,6 +6,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 from coread.language import measurements
 from coread.language.assert_phrases import assertion
@@ -271,9 +272,9 @@ class _Reader:
         return drafts
 
     def _keep_doubt_near(self, drafts: list[_Draft]) -> None:
-        """Lift a doubt said behind the next finding, where the two stand in no list ("a lesion, first a cyst?")."""
+        """Lift a doubt said behind the next finding, where the two stand in no list."""
         matched = self.matched
-        for draft, following in zip(drafts, drafts[1:], strict=False):
+        for draft, following in pairwise(drafts):
             doubts = [c for c in draft.said.cues if c.role == "uncertain"]
             if not draft.said.uncertain or not doubts or doubts[0].start < matched.starts[following.start]:
                 continue
