@@ -26,7 +26,8 @@ from coread.core import (
 )
 from coread.errors import GeometryError, InputError, NotApplicableError
 from coread.quant.radiomics import Discretisation, Radiomics, Settings, extract, extract_arrays, preset
-from coread.quant.radiomics.filters import LaplacianOfGaussian, NonseparableWavelet, SeparableWavelet
+from coread.quant.radiomics.filters import LaplacianOfGaussian, SeparableWavelet
+from coread.quant.radiomics.spectral import NonseparableWavelet
 from coread.testing.conformance import check_analyzer
 from coread.workflow.analyzers import read_card
 

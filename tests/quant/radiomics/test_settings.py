@@ -10,7 +10,8 @@ import pytest
 
 from coread.errors import InputError
 from coread.quant.radiomics import PRESETS, Discretisation, Settings, preset
-from coread.quant.radiomics.filters import Gabor, LaplacianOfGaussian, Laws, Riesz, SeparableWavelet
+from coread.quant.radiomics.filters import Gabor, LaplacianOfGaussian, Laws, SeparableWavelet
+from coread.quant.radiomics.spectral import Riesz
 
 
 @pytest.mark.parametrize("name", PRESETS)

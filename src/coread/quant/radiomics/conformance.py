@@ -27,10 +27,10 @@ from coread.quant.radiomics.filters import (
     LaplacianOfGaussian,
     Laws,
     Mean,
-    NonseparableWavelet,
     SeparableWavelet,
 )
 from coread.quant.radiomics.settings import Settings, preset
+from coread.quant.radiomics.spectral import NonseparableWavelet
 from coread.quant.radiomics.table import FeatureTable
 
 CONFIGURATIONS = {f"config_{letter.upper()}": f"ibsi-{letter}" for letter in "abcde"}
