@@ -259,6 +259,7 @@ export const catalogue = {
   // report
   "report.title": ["Report", "Rapor"],
   "report.wait": ["The report is written from what you accepted. Decide on all findings first.", "Rapor kabul ettiklerinizden yazılır. Önce tüm bulgulara karar verin."],
+  "report.contradiction": ["You said “{what}” first and agreed with CoRead afterwards. See that the report does not say both: empty the sentence that no longer holds.", "Önce “{what}” dediniz, sonra CoRead'le aynı görüşe geldiniz. Raporda ikisi birden kalmasın: artık geçerli olmayan cümleyi boşaltın."],
   "report.add": ["Add a sentence", "Cümle ekle"],
   "report.sentence": ["Sentence in {section}", "{section} bölümünde cümle"],
   "report.by_machine": ["CoRead, accepted by {who}", "CoRead, {who} kabul etti"],

@@ -5,6 +5,7 @@ import type { Comparison, Reading, Report, Section } from "../api/types";
 import { Problem, problemWords } from "../app/Problem";
 import { clock, useText } from "../i18n/text";
 import { Exports } from "./Exports";
+import { findingTitle, overturned } from "./findings";
 import { ReportPreview } from "./ReportPreview";
 
 interface Props {
@@ -17,7 +18,7 @@ interface Props {
 }
 
 /** The report: sentences with their origin and the reader's own words before signing, files and addenda after. */
-export function ReportPanel({ uid, reading, stated, writable, addendum }: Props) {
+export function ReportPanel({ uid, reading, comparison, stated, writable, addendum }: Props) {
   const text = useText();
   const { t, language } = text;
   const queries = useQueryClient();
@@ -58,6 +59,9 @@ export function ReportPanel({ uid, reading, stated, writable, addendum }: Props)
             <button onClick={() => setPreview(true)}>{t("report.preview")}</button>
           </div>
           <Sections key={`${language}/${signed}`} report={report.data} editable={writable && !signed} save={(changed) => void save(changed)} />
+          {!signed && overturned(comparison, reading).map((finding) => (
+            <p key={finding.id} className="notice plain" role="status">{t("report.contradiction", { what: findingTitle(text, finding) })}</p>
+          ))}
           {saved === "saved" && !signed && <p className="muted" role="status">{t("report.saved")}</p>}
           {saved !== null && saved !== "saved" && <p role="alert">{t("report.unsaved", { why: problemWords(text, saved.error) })}</p>}
           {preview && <ReportPreview report={report.data} close={() => setPreview(false)} />}

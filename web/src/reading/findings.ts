@@ -1,5 +1,5 @@
 /** Making, naming and ordering findings. Pure. */
-import type { Comparison, Concept, Finding, Me, Measurement, Probability, VocabularyEntry } from "../api/types";
+import type { Comparison, Concept, Finding, Me, Measurement, Probability, Reading, VocabularyEntry } from "../api/types";
 import { capital, lower, type Text } from "../i18n/text";
 import { placeRegion } from "../viewer/regions";
 import type { Measure, Place } from "../viewer/state";
@@ -74,6 +74,15 @@ export function findingTitle({ t, concept, language }: Text, finding: Finding): 
   }
   const where = [finding.place, finding.laterality].flatMap((code) => (code ? lower(language, concept(code)) : []));
   return [what, ...where].join(", ");
+}
+
+/** What the reader first said was absent and then accepted, or modified to something else than absent. */
+export function overturned(comparison: Comparison | null, reading: Pick<Reading, "decisions">): Finding[] {
+  return (comparison?.contradicted ?? []).flatMap(({ reader, model }) => {
+    const decision = reading.decisions[model];
+    const stands = decision?.choice === "accept" || (decision?.choice === "modify" && decision.modified?.status !== "absent");
+    return (stands && comparison!.findings[reader]) || [];
+  });
 }
 
 /** The models' findings in the order of the list: contradicted, only CoRead, agreed. */
