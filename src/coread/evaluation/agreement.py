@@ -70,8 +70,8 @@ def icc(ratings: ArrayLike, form: IccForm = "ICC(2,1)", *, level: float = 0.95) 
     else:
         value = (f - 1) / (f + k - 1) if np.isfinite(f) else 1.0
         mean = 1 - 1 / f if np.isfinite(f) else 1.0
-        fl, fu = f / stats.f.ppf(1 - a, df1, df2), f * stats.f.ppf(1 - a, df2, df1)
-        low, high = (fl - 1) / (fl + k - 1), (fu - 1) / (fu + k - 1) if np.isfinite(fu) else 1.0
+        limits = f / stats.f.ppf(1 - a, df1, df2), f * stats.f.ppf(1 - a, df2, df1)
+        low, high = ((x - 1) / (x + k - 1) if np.isfinite(x) else 1.0 for x in limits)
     if not single:
         value = mean
         low, high = (k * r / (1 + (k - 1) * r) for r in (low, high))
@@ -100,9 +100,9 @@ def _icc2_limits(
 def _complete(values: ArrayLike) -> Floats:
     x = np.asarray(values, dtype=np.float64)
     if x.ndim != 2 or not np.isfinite(x).all():
-        rows = np.flatnonzero(~np.isfinite(x).all(axis=1))[:10] + 1 if x.ndim == 2 else []
+        rows = (np.flatnonzero(~np.isfinite(x).all(axis=1))[:10] + 1).tolist() if x.ndim == 2 else []
         raise InputError(
-            f"ratings of shape {x.shape}, missing in rows {list(rows)}",
+            f"ratings of shape {x.shape}, missing in rows {rows}",
             "expected a complete table of subjects by raters",
             "leave incomplete subjects out",
         )

@@ -56,7 +56,8 @@ def study_from_frame(frame: pd.DataFrame) -> ReaderStudy:
 
     Raises:
         InputError: A column is missing, truth contradicts itself or is not 0 or 1, or a reading occurs
-            twice; row numbers (from 1, without the header) are named.
+            twice; row numbers (from 1, without the header) are named. A table whose index is of integers
+            keeps its numbering when rows were taken out.
     """
     missing = [name for name in COLUMNS if name not in frame.columns]
     if missing:
@@ -65,7 +66,9 @@ def study_from_frame(frame: pd.DataFrame) -> ReaderStudy:
             f"expected {', '.join(COLUMNS)}",
             "name yours with --column standard=theirs",
         )
-    table = frame.loc[:, list(COLUMNS)].reset_index(drop=True)
+    table = frame.loc[:, list(COLUMNS)]
+    if not pd.api.types.is_integer_dtype(table.index.dtype):
+        table = table.reset_index(drop=True)
     truth = pd.to_numeric(table["truth"], errors="coerce")
     _refuse_rows(~truth.isin([0, 1]), "truth is neither 0 nor 1")
     rating = pd.to_numeric(table["rating"], errors="coerce")
@@ -99,7 +102,7 @@ def _ordered(values: pd.Series[str]) -> tuple[NDArray[np.intp], tuple[str, ...]]
 
 
 def _refuse_rows(wrong: pd.Series[bool], why: str) -> None:
-    rows = np.flatnonzero(wrong.to_numpy()) + 1
+    rows = wrong.index.to_numpy()[wrong.to_numpy()] + 1
     if rows.size:
         shown = ", ".join(map(str, rows[:10])) + (f" and {rows.size - 10} more" if rows.size > 10 else "")
         raise InputError(f"{why} in rows {shown}", "expected one clean row a reading", "mend these rows")

@@ -1,0 +1,83 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from coread.errors import InputError
+from coread.evaluation import survival as sv
+
+SETS = {"veteran": (60, 120, 180), "gbsg2": (365, 730, 1095, 1461)}
+tables = st.lists(st.tuples(st.integers(1, 8), st.booleans(), st.integers(0, 5)), min_size=4, max_size=30)
+
+
+@pytest.fixture(params=SETS)
+def cohort(request, reference):
+    table = reference(f"survival/surv_{request.param}_predictions.csv")
+    horizons = SETS[request.param]
+    s = np.column_stack([table[f"S_{h}"].astype(float) for h in horizons])
+    values = [table[c].astype(float).to_numpy() for c in ("time", "status", "lp")]
+    return (*values, s, horizons, reference("survival/r_survival_metrics.json")[request.param])
+
+
+def test_concordance_equals_r(cohort):
+    t, e, lp, _, _, want = cohort
+    assert sv.harrell(t, e, lp).value == pytest.approx(want["harrell"], rel=1e-10)
+    assert sv.uno(t, e, lp).value == pytest.approx(want["uno_full_ipcw_n_over_G2"], rel=1e-10)
+
+
+def test_areas_and_brier_scores_equal_risk_regression(cohort):
+    t, e, _, s, horizons, want = cohort
+    for k, h in enumerate(horizons):
+        (area,) = [r["AUC"] for r in want["auc"] if r["times"] == h]
+        assert sv.time_dependent_auc(t, e, 1 - s[:, k], [h])[0] == pytest.approx(area, rel=1e-10)
+    rows = {r["times"]: r for r in want["brier"] if r["model"] == "cox"}
+    found = sv.brier(t, e, s, horizons)
+    assert found == pytest.approx([rows[h]["Brier"] for h in horizons], rel=1e-10)
+    null = {r["times"]: r["Brier"] for r in want["brier"] if r["model"] == "Null model"}
+    km = sv.kaplan_meier(t, e).at(horizons)
+    flat = np.tile(km, (t.size, 1))
+    assert sv.brier(t, e, flat, horizons) == pytest.approx([null[h] for h in horizons], rel=1e-10)
+    for k in range(1, len(horizons)):
+        whole = sv.integrated_brier(horizons[: k + 1], found[: k + 1])
+        assert whole == pytest.approx(rows[horizons[k]]["IBS"], rel=1e-6)
+
+
+@given(tables)
+def test_concordance_is_the_share_of_pairs(rows):
+    t, e, r = (np.array(c) for c in zip(*rows, strict=True))
+    good = tied = total = 0.0
+    for i in range(t.size):
+        for j in range(t.size):
+            if e[i] and (t[i] < t[j] or (t[i] == t[j] and not e[j])):
+                total += 1
+                good += r[i] > r[j]
+                tied += r[i] == r[j]
+    if total == 0:
+        with pytest.raises(InputError):
+            sv.harrell(t, e, r)
+        return
+    assert sv.harrell(t, e, r).value == pytest.approx((good + tied / 2) / total, abs=1e-12)
+
+
+@given(tables)
+def test_without_censoring_kaplan_meier_is_the_share_alive_and_uno_is_harrell(rows):
+    t, _, r = (np.array(c) for c in zip(*rows, strict=True))
+    e = np.ones(t.size)
+    assert sv.kaplan_meier(t, e).at(np.arange(9)) == pytest.approx([(t > h).mean() for h in range(9)])
+    if np.unique(t).size > 1:
+        assert sv.uno(t, e, r).value == pytest.approx(sv.harrell(t, e, r).value, abs=1e-12)
+
+
+# Freireich 1963, 6-MP arm, in every textbook: S(6) = 0.857, S(10) = 0.753, S(23) = 0.448
+def test_kaplan_meier_of_freireich():
+    t = [6, 6, 6, 6, 7, 9, 10, 10, 11, 13, 16, 17, 19, 20, 22, 23, 25, 32, 32, 34, 35]
+    e = [1, 1, 1, 0, 1, 0, 1, 0, 0, 1, 1, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0]
+    found = sv.kaplan_meier(t, e).at([6, 7, 10, 13, 16, 22, 23])
+    assert found == pytest.approx([0.857, 0.807, 0.753, 0.690, 0.627, 0.538, 0.448], abs=5e-4)
+
+
+def test_rules_of_integration_are_named():
+    assert sv.integrated_brier([1.0, 3.0], [0.1, 0.2]) == pytest.approx(0.1 * 2 / 3)
+    assert sv.integrated_brier([1.0, 3.0], [0.1, 0.2], rule="trapezium") == pytest.approx(0.15)
+    with pytest.raises(InputError, match="left-step"):
+        sv.integrated_brier([1.0, 3.0], [0.1, 0.2], rule="simpson")
