@@ -67,6 +67,8 @@ def test_a_card_reads_its_needs_and_metrics() -> None:
         {"needs": {}},
         {"needs": {"smells": "any"}},
         {"needs": {"volumes": {"colour": "red"}}},
+        {"needs": {"masks": {"source": "elsewhere"}}},
+        {"needs": {"masks": {"source": "study", "analyzer": "lung_ct"}}},
         {"intended_use": ""},
         {"shown": "sometimes"},
         {"extra": 1},

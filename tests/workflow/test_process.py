@@ -86,3 +86,27 @@ def test_a_worker_does_the_jobs_of_a_library_once(plugin: Path, library: Library
     again = jobs.enqueue_all(library)
     assert [job.id for job in again] == [job.id for job in asked]
     assert jobs.worker(library, InlineExecutor()).run_until_idle() == 0
+
+
+def test_regions_that_came_with_a_study_reach_the_analyzers(shared: Path, tmp_path: Path) -> None:
+    files = [
+        *sorted((shared / "dicom/dcmqi_ct3_seg").glob("*.dcm")),
+        shared / "dicom/objects/liver_1frame.dcm",
+    ]
+    (radiomics,) = [r for r in analyzers.discover() if r.name == "radiomics"]
+    with Library.open(tmp_path / "library", durable=False) as opened:
+        ingest(opened, files)
+        row = opened.instances.studies().items[0]
+        loaded = process.load_study(opened, row, [radiomics])
+        (key,) = loaded.masks
+        assert key.endswith(":1 Liver")
+        # the segment has one frame; its pixels are counted in the file itself
+        import pydicom
+
+        segmentation = pydicom.dcmread(files[-1])
+        assert loaded.masks[key].voxels.sum() == segmentation.pixel_array.sum()
+        (outcome,) = process.process_study(opened, row.uid, [radiomics])
+        counted = [m for m in outcome.result.measurements if m.concept.value == "YEKZ"]
+        volume = next(iter(loaded.parts.values()))
+        expected = segmentation.pixel_array.sum() * volume.geometry.voxel_volume_mm3
+        assert counted[0].quantity.value == pytest.approx(expected)

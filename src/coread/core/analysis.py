@@ -151,6 +151,8 @@ class Need:
         body_parts: Any of these; an image that names no body part is let through.
         minimum_slices: Of a volume.
         analyzers: For ``masks`` and ``results``: made by any of these.
+        source: For ``masks``: ``study`` takes only those that came with the study (SEG, RTSTRUCT), ``any``
+            also those that other analyzers made.
         optional: Whether the analyzer also runs without.
     """
 
@@ -159,11 +161,14 @@ class Need:
     body_parts: tuple[str, ...] = ()
     minimum_slices: int = 1
     analyzers: tuple[str, ...] = ()
+    source: Literal["any", "study"] = "any"
     optional: bool = False
 
     def __post_init__(self) -> None:
         if self.role not in ROLES:
             raise InputError(f"a card needs one of {', '.join(ROLES)}; got {self.role!r}")
+        if self.source not in ("any", "study") or (self.source == "study" and self.analyzers):
+            raise InputError(f"masks come from any or the study; got {self.source!r} with {self.analyzers}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,8 +237,8 @@ def card_from_table(table: Mapping[str, Any]) -> Card:
     """Return a card from the table of its TOML file.
 
     ``needs`` maps a role to ``"any"`` or to a table with any of ``modality``, ``body_part``,
-    ``minimum_slices``, ``analyzer``, ``optional``; ``metrics`` maps a name to a table with ``value``,
-    ``low``, ``high``, ``data``, ``date``.
+    ``minimum_slices``, ``analyzer``, ``source``, ``optional``; ``metrics`` maps a name to a table with
+    ``value``, ``low``, ``high``, ``data``, ``date``.
 
     Raises:
         InputError: A field is missing, unknown or not of its kind.
@@ -269,7 +274,7 @@ def _need(role: str, wish: Any) -> Need:
     for key, value in wish.items():
         if key in names:
             values[names[key]] = (value,) if isinstance(value, str) else tuple(value)
-        elif key in ("minimum_slices", "optional"):
+        elif key in ("minimum_slices", "source", "optional"):
             values[key] = value
         else:
             raise InputError(f"a need has no field {key!r}")

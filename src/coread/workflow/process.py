@@ -6,11 +6,12 @@ import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date
 
-from coread.core import PatientInfo, Result, StudyInfo
+from coread.core import Mask, PatientInfo, PlaneMask, Result, StudyInfo, Volume
 from coread.errors import CancelledError, DataError, InputError
 from coread.interop.dicom import Instance, SeriesPart, load_series
+from coread.interop.dicom.regions import read_regions
 from coread.storage import Job, Library, StudyRow
 from coread.workflow.analyzers import Registered
 from coread.workflow.intake import series_instances
@@ -86,7 +87,10 @@ def load_study(library: Library, row: StudyRow, analyzers: Iterable[Registered] 
         if not (anything or series.modality in wanted):
             continue
         parts += _parts(series_instances(library, series.uid, scope="acquired"))
-    return as_loaded(row.uid, row.time, row.modalities, row.description, parts, patient_info(row))
+    info = StudyInfo(row.uid, row.time.date() if row.time else None, row.modalities, row.description or None)
+    values = {part.key: part.value for part in parts}
+    masks = _masks(library, row.uid, values.values()) if any(n.role == "masks" for n in needs) else {}
+    return LoadedStudy(info, patient_info(row), values, masks)
 
 
 def _parts(instances: Sequence[Instance]) -> tuple[SeriesPart, ...]:
@@ -95,17 +99,20 @@ def _parts(instances: Sequence[Instance]) -> tuple[SeriesPart, ...]:
     return ()
 
 
-def as_loaded(
-    study: str,
-    time: datetime | None,
-    modalities: tuple[str, ...],
-    description: str,
-    parts: Iterable[SeriesPart],
-    patient: PatientInfo,
-) -> LoadedStudy:
-    """Return a study in memory for the runner."""
-    info = StudyInfo(study, time.date() if time else None, modalities, description or None)
-    return LoadedStudy(info, patient, {part.key: part.value for part in parts})
+def _masks(library: Library, study: str, values: Iterable[object]) -> dict[str, Mask | PlaneMask]:
+    """Return the regions of the SEG and RT structure sets of a study, on the volume each was drawn on."""
+    volumes = [value for value in values if isinstance(value, Volume)]
+    found: dict[str, Mask | PlaneMask] = {}
+    for series in library.instances.series(study):
+        if series.modality not in ("SEG", "RTSTRUCT"):
+            continue
+        for instance in series_instances(library, series.uid):
+            for volume in volumes:
+                with suppress(DataError):  # drawn on another volume, or fractional
+                    for n, segment in enumerate(read_regions(instance.dataset, volume), start=1):
+                        found[f"{instance.header.instance}:{n} {segment.concept.meaning}"] = segment.mask
+                    break
+    return found
 
 
 def patient_info(row: StudyRow) -> PatientInfo:

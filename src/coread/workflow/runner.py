@@ -136,6 +136,8 @@ def _select(need: Need, study: LoadedStudy, results: Mapping[str, Result]) -> di
     match need.role:
         case "results":
             return {name: r for name, r in results.items() if not need.analyzers or name in need.analyzers}
+        case "masks" if need.source == "study":
+            return dict(study.masks)
         case "masks":
             made = {
                 f"{name}:{segment.concept.value}": segment.mask
