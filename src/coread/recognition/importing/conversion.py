@@ -1,0 +1,111 @@
+"""From torch to ONNX, and the proof that both say the same."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from coread.errors import DataError
+from coread.extras import require
+from coread.recognition.inference import Predict
+from coread.recognition.runtime import Network
+
+TOLERANCE = 1e-4
+Module = Any
+
+
+def load_script(path: Path) -> Module:
+    """Return a TorchScript network. Its program is restricted to tensors, unlike a pickle's.
+
+    Raises:
+        DataError: It is no TorchScript file.
+        MissingExtraError: torch is not installed.
+    """
+    torch = require("torch", extra="train")
+    try:
+        return torch.jit.load(str(path), map_location="cpu").eval()
+    except (RuntimeError, ValueError, OSError) as error:
+        raise DataError(f"{path.name} can't be loaded ({error})", "a TorchScript file") from error
+
+
+def torch_predictor(network: Module) -> Predict:
+    """Return a predictor of windows from a torch network, on the device where its weights are."""
+    torch = require("torch", extra="train")
+    first = next(iter(network.parameters()), None)
+    device = "cpu" if first is None else first.device
+
+    def predict(batch: Any) -> Any:
+        with torch.inference_mode():
+            answer = network(torch.from_numpy(np.ascontiguousarray(batch)).to(device))
+        answer = answer[0] if isinstance(answer, tuple | list) else answer
+        return answer.float().cpu().numpy()
+
+    return predict
+
+
+def onnx_of(network: Module, shape: Sequence[int], *, script: bool) -> bytes:
+    """Return a network as ONNX (opset 18): input ``image``, output ``output``, any number of cases.
+
+    Args:
+        network: Module or TorchScript.
+        shape: Of one case, channels first.
+        script: Whether it is TorchScript.
+
+    Raises:
+        DataError: It can't be converted.
+        MissingExtraError: torch, onnx or onnxscript is not installed.
+    """
+    torch = require("torch", extra="train")
+    require("onnx", extra="train")
+    require("onnxscript", extra="train")
+    axes = {"dynamic_axes": {"image": {0: "cases"}, "output": {0: "cases"}}, "dynamo": False}
+    if not script:
+        axes = {"dynamic_shapes": ({0: "cases"},), "dynamo": True, "external_data": False, "verbose": False}
+    buffer = io.BytesIO()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            torch.onnx.export(
+                network,
+                (torch.zeros(2, *shape),),
+                buffer,
+                input_names=["image"],
+                output_names=["output"],
+                opset_version=18,
+                **axes,
+            )
+    except Exception as error:  # every operator that ONNX lacks has a class of its own
+        raise DataError(f"the network can't be converted to ONNX ({str(error)[:200]})") from error
+    return buffer.getvalue()
+
+
+def check_same(content: bytes, original: Predict, shape: Sequence[int]) -> float:
+    """Return the largest difference of an ONNX network from the original on noise and on a ramp.
+
+    The difference is relative to the largest value of the original where that is above 1.
+
+    Raises:
+        DataError: It is above 1e-4.
+    """
+    network = Network(content)
+    ((name, _),) = network.inputs.items()
+    ramp = np.linspace(-1, 1, int(np.prod(shape)), dtype=np.float32).reshape(1, *shape)
+    noise = np.random.default_rng(0).standard_normal((1, *shape)).astype(np.float32)
+    largest = 0.0
+    for image in (noise, ramp):
+        expected = original(image)
+        got = network.run({name: image})[network.outputs[0]]
+        if got.shape != expected.shape:
+            raise DataError(f"ONNX answers in shape {got.shape}", f"{expected.shape}, as the original")
+        scale = max(1.0, float(np.abs(expected).max()))
+        largest = max(largest, float(np.abs(got - expected).max()) / scale)
+    if not largest <= TOLERANCE:
+        raise DataError(
+            f"the converted network differs from the original by {largest:.2g}", f"at most {TOLERANCE:g}"
+        )
+    return largest

@@ -1,0 +1,352 @@
+"""An imported model at run time: its folder, its card, and its answers on the images' own grid."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as Picture
+
+from coread.core import (
+    Card,
+    CodedConcept,
+    Finding,
+    Geometry,
+    Image,
+    Inputs,
+    Mask,
+    Model,
+    Note,
+    Probability,
+    Result,
+    Segment,
+    Volume,
+    card_from_table,
+)
+from coread.core.vocabulary import OTHER_FINDING, findings
+from coread.errors import DataError, InputError, NotApplicableError
+from coread.recognition.importing.conversion import load_script, torch_predictor
+from coread.recognition.importing.source import read_json
+from coread.recognition.importing.specification import Specification, specification_from_table
+from coread.recognition.inference import (
+    Cancel,
+    NetworkGrid,
+    Predict,
+    Progress,
+    Window,
+    mean_over_flips,
+    network_predictor,
+    resample_linear,
+    sliding_window,
+)
+from coread.recognition.runtime import Network
+
+SCHEMA, VERSION = "coread-imported-model", 1
+LABEL_SCHEME = "99MODELLABEL"
+_OTHER_WORDS = {
+    "effusion": "pleural effusion",
+    "mass": "lung mass",
+    "nodule": "lung nodule",
+    "edema": "pulmonary edema",
+    "emphysema": "pulmonary emphysema",
+    "fibrosis": "lung fibrosis",
+    "infiltration": "lung opacity",
+    "hernia": "hiatal hernia",
+    "fracture": "fracture of bone",
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ImportedModel:
+    """A model from outside, ready to run; an analyzer.
+
+    Attributes:
+        name: Given at import.
+        card: Filled by the person who imported it.
+        digest: SHA-256 of the file that runs.
+        specification: What the network takes and gives.
+        predict: Of windows.
+        notes: What was assumed at import.
+        difference: Between ONNX and the original, relative; None where the original runs.
+    """
+
+    name: str
+    card: Card
+    digest: str
+    specification: Specification
+    predict: Predict
+    notes: tuple[str, ...] = ()
+    difference: float | None = None
+
+    def probabilities(
+        self,
+        channels: Sequence[NDArray[Any]],
+        geometry: Geometry,
+        *,
+        flips: bool = False,
+        progress: Progress | None = None,
+        cancel: Cancel | None = None,
+    ) -> NDArray[np.float32]:
+        """Return (outputs, slices, rows, columns) of the network on the grid of the channels.
+
+        Args:
+            channels: One (slices, rows, columns) array for each channel, all on one grid.
+            geometry: Of that grid.
+            flips: Whether to average over the flips that the network allows.
+            progress: Is told the part done.
+            cancel: Asked between windows.
+
+        Raises:
+            InputError: Another number of channels.
+        """
+        said = self.specification
+        if len(channels) != len(said.channels):
+            raise InputError(
+                f"{len(channels)} volumes",
+                f"{len(said.channels)} channels: {', '.join(said.channels)}",
+                "give them in this order, on one grid",
+            )
+        scaled = np.stack([i.of(c) for i, c in zip(said.intensities, channels, strict=True)])
+        order = said.transpose if said.axes is None else (0, 1, 2)
+        affine = np.array(geometry.affine)
+        affine[:3, :3] = affine[:3, list(order)]
+        shape = tuple(geometry.shape[axis] for axis in order)
+        grid = NetworkGrid(
+            Geometry((shape[0], shape[1], shape[2]), affine), said.axes, _three(said.spacing_mm)
+        )
+        seen = grid.to_network(scaled.transpose(0, *(axis + 1 for axis in order)))
+        predict = mean_over_flips(self.predict, said.flips) if flips else self.predict
+        if len(said.window) == 2:
+            slices = []
+            for n in range(seen.shape[1]):
+                slices.append(self._answer(seen[:, n], predict, None, cancel))
+                if progress is not None:
+                    progress((n + 1) / seen.shape[1])
+            answer = np.stack(slices, axis=1)
+        else:
+            answer = self._answer(seen, predict, progress, cancel)
+        back = grid.from_network(said.probabilities(answer))
+        return back.transpose(0, *(int(axis) + 1 for axis in np.argsort(order)))
+
+    def _answer(
+        self, image: NDArray[np.float32], predict: Predict, progress: Progress | None, cancel: Cancel | None
+    ) -> NDArray[np.float32]:
+        said = self.specification
+        if not said.fit:
+            window = Window(size=said.window, overlap=said.overlap)
+            return sliding_window(image, predict, window, progress=progress, cancel=cancel)
+        space = image.shape[1:]
+        whole = sliding_window(
+            resample_linear(image, said.window),
+            predict,
+            Window(size=said.window),
+            progress=progress,
+            cancel=cancel,
+        )
+        return resample_linear(whole, space)
+
+    def segment(
+        self,
+        volumes: Sequence[Volume],
+        *,
+        flips: bool = False,
+        progress: Progress | None = None,
+        cancel: Cancel | None = None,
+    ) -> tuple[Segment, ...]:
+        """Return one region for each label, the background left out.
+
+        Args:
+            volumes: The channels, in order.
+            flips: Whether to average over the flips that the network allows.
+            progress: Is told the part done.
+            cancel: Asked between windows.
+
+        Raises:
+            InputError: The volumes don't lie on one grid, or are too many or too few.
+            NotApplicableError: The model doesn't segment.
+        """
+        said = self.specification
+        if said.task != "segment":
+            raise NotApplicableError(f"{self.name} classifies", "a model that segments")
+        first = volumes[0] if volumes else None
+        if first is None or not all(v.geometry.almost_equal(first.geometry) for v in volumes):
+            grids = ", ".join(f"{v.geometry.shape} at {_millimetres(v.geometry.spacing_mm)}" for v in volumes)
+            raise InputError(
+                f"volumes on grids {grids or 'none'}",
+                f"{len(said.channels)} on one grid: {', '.join(said.channels)}",
+                "resample them onto one of them",
+            )
+        chances = self.probabilities(
+            [v.values for v in volumes], first.geometry, flips=flips, progress=progress, cancel=cancel
+        )
+        if said.activation == "sigmoid" or len(said.outputs) == 1:
+            regions = {name: chances[n] >= 0.5 for n, name in enumerate(said.outputs)}
+        else:
+            best = chances.argmax(axis=0)
+            regions = {name: best == n for n, name in enumerate(said.outputs) if n}
+        return tuple(
+            Segment(
+                CodedConcept(name, LABEL_SCHEME, name),
+                Mask(np.ascontiguousarray(region), first.geometry),
+                first.frame_of_reference,
+                first.source_instances,
+            )
+            for name, region in regions.items()
+        )
+
+    def classify(self, image: Image) -> dict[str, float]:
+        """Return what the network says about a film: a number from 0 to 1 for each output, not calibrated.
+
+        Raises:
+            NotApplicableError: The model doesn't classify.
+        """
+        said = self.specification
+        if said.task != "classify":
+            raise NotApplicableError(f"{self.name} segments", "a model that classifies")
+        film = np.asarray(image.values, dtype=np.float32)
+        film = film.mean(axis=-1) if film.ndim == 3 else film
+        rows, columns = said.window
+        small = np.asarray(Picture.fromarray(film).resize((columns, rows), Picture.Resampling.BILINEAR))
+        batch = np.stack([intensity.of(small) for intensity in said.intensities])[None]
+        values = said.probabilities(self.predict(batch)[0])
+        return dict(zip(said.outputs, map(float, values), strict=True))
+
+    def analyze(self, inputs: Inputs) -> Result:
+        """Return regions of the volumes or findings on the images.
+
+        A classifier without a threshold chosen on these weights, and every class of one with several,
+        has no opinion: its numbers are shown and said to be not calibrated.
+
+        Raises:
+            NotApplicableError: There is nothing of the kind that the model takes.
+        """
+        said = self.specification
+        notes = [
+            Note("warning", "imported", f"{self.name} comes from outside; licence: {self.card.licence}"),
+            *(Note("information", "assumed", text) for text in self.notes),
+        ]
+        if said.task == "segment":
+            volumes = list(inputs.volumes.values())
+            if len(said.channels) > 1 and len(volumes) != len(said.channels):
+                raise NotApplicableError(
+                    f"{len(volumes)} volumes", f"{len(said.channels)}: {', '.join(said.channels)}"
+                )
+            if not volumes:
+                raise NotApplicableError("no volume", f"a volume: {said.channels[0]}")
+            groups = [volumes] if len(said.channels) > 1 else [[volume] for volume in volumes]
+            masks = tuple(segment for group in groups for segment in self.segment(group))
+            return Result(masks=masks, notes=tuple(notes))
+        if not inputs.images:
+            raise NotApplicableError("no image", f"an image: {said.channels[0]}")
+        found = tuple(
+            self._finding(key, name, value)
+            for key, image in inputs.images.items()
+            for name, value in self.classify(image).items()
+        )
+        notes.append(
+            Note("gate", "not-calibrated", "No operating point was chosen for these weights on local data.")
+        )
+        return Result(findings=found, notes=tuple(notes))
+
+    def _finding(self, key: str, name: str, value: float) -> Finding:
+        words = name.replace("_", " ").lower()
+        words = _OTHER_WORDS.get(words, words)
+        concept = next((c for c in findings() if c.meaning.lower() == words), OTHER_FINDING)
+        return Finding(
+            id=f"{self.name}:{key}:{name}",
+            concept=concept,
+            status="no_opinion",
+            origin=Model(self.name, self.card.version, self.digest, self.card.mode),
+            probability=Probability(min(max(value, 0.0), 1.0), None, 0.5, calibrated=False),
+            comment=f"output {name!r} of the network",
+        )
+
+
+def _three(values: tuple[float, ...] | None) -> tuple[float, float, float] | None:
+    return None if values is None else (values[0], values[1], values[2])
+
+
+def _millimetres(spacing: Sequence[float]) -> str:
+    return " x ".join(f"{s:g}" for s in spacing) + " mm"
+
+
+def read_card(path: Path) -> tuple[Card, dict[str, Any], str]:
+    """Return a card, its table ``[import]`` (empty where there is none), and its text.
+
+    Raises:
+        DataError: The file can't be read or is no TOML.
+        InputError: The card is not complete.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        table = tomllib.loads(text)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path.name} can't be read ({error})", "a card as TOML") from error
+    given = table.pop("import", {})
+    return card_from_table(table), given, text
+
+
+def load_imported(folder: Path, *, threads: int = 1) -> ImportedModel:
+    """Return a model from the folder that `coread.recognition.importing.import_model` wrote.
+
+    Args:
+        folder: With ``model.json``, ``card.toml`` and ``model.onnx`` or ``model.ts``.
+        threads: Of ONNX Runtime.
+
+    Raises:
+        DataError: A file is missing or changed since the import.
+        MissingExtraError: The model runs in torch, which is not installed.
+    """
+    document = read_json(folder / "model.json")
+    if document.get("schema") != SCHEMA or document.get("version") != VERSION:
+        raise DataError(f"{folder.name}/model.json of another schema", f"{SCHEMA} of version {VERSION}")
+    file = str(document.get("file"))
+    if file not in ("model.onnx", "model.ts"):
+        raise DataError(f"a network in {file}", "model.onnx or model.ts", "import it again")
+    try:
+        content = (folder / file).read_bytes()
+    except OSError as error:
+        raise DataError(f"no {file} in {folder.name}", "the file of the import", "import it again") from error
+    digest = hashlib.sha256(content).hexdigest()
+    card, _, _ = read_card(folder / "card.toml")
+    if not digest == document.get("sha256") == card.weights:
+        raise DataError(
+            f"{file} with SHA-256 {digest}", f"{card.weights}, as the card says", "import it again"
+        )
+    predict = (
+        network_predictor(Network(content, threads=threads))
+        if file == "model.onnx"
+        else torch_predictor(load_script(folder / file))
+    )
+    return ImportedModel(
+        str(document["name"]),
+        card,
+        digest,
+        specification_from_table(document["specification"]),
+        predict,
+        tuple(document.get("notes", ())),
+        document.get("difference"),
+    )
+
+
+def model_document(
+    name: str, file: str, digest: str, specification: Specification, **more: Any
+) -> dict[str, Any]:
+    """Return what ``model.json`` holds."""
+    return {
+        "schema": SCHEMA,
+        "version": VERSION,
+        "name": name,
+        "file": file,
+        "sha256": digest,
+        "specification": json.loads(json.dumps(dataclasses.asdict(specification))),
+        **more,
+    }
