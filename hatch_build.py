@@ -19,6 +19,7 @@ SOURCES = (
     "package-lock.json",
     "tsconfig.json",
     "vite.config.ts",
+    "licences.mjs",
     ".npmrc",
 )
 

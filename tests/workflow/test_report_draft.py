@@ -60,9 +60,22 @@ def reading(*decisions: Decision, own: tuple[Finding, ...] = ()) -> Reading:
 
 
 def draft(
-    of: Reading, *, agreed: tuple[tuple[str, str], ...] = (), language: wording.Language = "en"
+    of: Reading,
+    *,
+    agreed: tuple[tuple[str, str], ...] = (),
+    contradicted: tuple[tuple[str, str], ...] = (),
+    language: wording.Language = "en",
 ) -> Report:
-    return report_draft.generate(of, ADA, STUDY, (), models=(THEIRS,), agreed=agreed, language=language)
+    return report_draft.generate(
+        of,
+        ADA,
+        STUDY,
+        (),
+        models=(THEIRS,),
+        agreed=agreed,
+        contradicted=contradicted,
+        language=language,
+    )
 
 
 def sentences(report: Report, name: str = "findings") -> list[Sentence]:
@@ -95,6 +108,24 @@ def test_a_modified_finding_is_the_readers() -> None:
     report = draft(reading(Decision("t", "modify", AT, modified=mass)))
     assert [(s.text, s.origin) for s in sentences(report)] == [("Possible lung mass. Needs PET.", ADA)]
     assert report.findings == (mass,)
+
+
+@pytest.mark.parametrize(
+    ("decision", "kept"),
+    [
+        (Decision("t", "accept", AT), False),
+        (Decision("t", "modify", AT, modified=Finding("t", vocabulary.LUNG_NODULE, "uncertain", ADA)), False),
+        (Decision("t", "modify", AT, modified=Finding("t", vocabulary.LUNG_NODULE, "absent", ADA)), True),
+        (Decision("t", "reject", AT, "artefact"), True),
+    ],
+)
+def test_a_denial_that_the_reader_gave_up_is_not_stated_beside_its_opposite(
+    decision: Decision, kept: bool
+) -> None:
+    denial = Finding("m", vocabulary.LUNG_NODULE, "absent", ADA)
+    report = draft(reading(decision, own=(denial,)), contradicted=(("m", "t"),))
+    assert ("m" in [f.id for f in report.findings]) is kept
+    assert any(s.findings == ("m",) for s in sentences(report)) is kept
 
 
 def test_an_agreed_pair_makes_one_sentence_and_one_line_of_the_impression() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,12 +14,14 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import select
 
-from coread.core import Provenance, Result
+from coread.core import Mask, Provenance, Result
 from coread.errors import InputError
 from coread.storage.database import ConflictError, Database
 from coread.storage.documents import pack, unpack
 from coread.storage.models import ResultModel
 from coread.storage.objects import ObjectStore
+
+CACHE_BYTES = 600 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,12 +79,38 @@ def result_key(study: str, provenance: Provenance) -> str:
     return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()
 
 
+class _Recent:
+    """The results that were loaded last, up to a number of bytes; they never change once saved."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._kept: OrderedDict[str, tuple[Result, int]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, identifier: str) -> Result | None:
+        with self._lock:
+            if identifier not in self._kept:
+                return None
+            self._kept.move_to_end(identifier)
+            return self._kept[identifier][0]
+
+    def put(self, identifier: str, result: Result) -> None:
+        size = sum(m.values.nbytes for m in result.maps) + sum(m.values.nbytes for m in result.labels)
+        masks = (s.mask.voxels if isinstance(s.mask, Mask) else s.mask.pixels for s in result.masks)
+        size += sum(mask.nbytes for mask in masks)
+        with self._lock:
+            self._kept[identifier] = (result, size)
+            while len(self._kept) > 1 and sum(size for _, size in self._kept.values()) > self._limit:
+                self._kept.popitem(last=False)
+
+
 class ResultStore:
     """Results by study; the latest of each analyzer counts, earlier ones are kept."""
 
     def __init__(self, database: Database, objects: ObjectStore) -> None:
         self._db = database
         self._objects = objects
+        self._recent = _Recent(CACHE_BYTES)
 
     def save(
         self,
@@ -184,8 +214,11 @@ class ResultStore:
         def load() -> Result | None:
             if row.document is None:
                 return None
-            result: Result = unpack(row.document, row.arrays and self._objects.get(row.arrays))
-            return result
+            known = self._recent.get(row.id)
+            if known is None:
+                known = unpack(row.document, row.arrays and self._objects.get(row.arrays))
+                self._recent.put(row.id, known)
+            return known
 
         public = ResultRow(
             id=row.id,

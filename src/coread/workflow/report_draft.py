@@ -22,6 +22,7 @@ def generate(
     *,
     models: Iterable[Finding] = (),
     agreed: Iterable[tuple[str, str]] = (),
+    contradicted: Iterable[tuple[str, str]] = (),
     language: Language,
 ) -> Report:
     """Return the draft that follows from a reading.
@@ -37,9 +38,12 @@ def generate(
         priors: The patient's earlier studies, the latest first.
         models: The models' findings that were revealed.
         agreed: (reader, model) identifiers that state the same; such a pair makes one sentence.
+        contradicted: (reader, model) identifiers of a denial and of what contradicts it; a denial that the
+            reader gave up by accepting or modifying the model's finding is not stated any more.
         language: ``en`` or ``tr``.
     """
-    own = (*reading.committed_findings, *reading.draft)
+    given_up = {mine for mine, theirs in contradicted if _overturned(reading, theirs)}
+    own = [f for f in (*reading.committed_findings, *reading.draft) if f.id not in given_up]
     shown = {finding.id: finding for finding in models}
     partner = dict(agreed)
     findings: list[Finding] = list(own)
@@ -205,6 +209,14 @@ def _comparison(priors: Sequence[StudyRow], language: Language) -> str:
 def _choice(reading: Reading, identifier: str) -> str | None:
     decision = reading.decisions.get(identifier)
     return None if decision is None else decision.choice
+
+
+def _overturned(reading: Reading, identifier: str) -> bool:
+    """Return whether the reader's decision says that what they had denied is, or may be, there."""
+    decision = reading.decisions.get(identifier)
+    if decision is None or decision.choice == "reject":
+        return False
+    return decision.modified is None or decision.modified.status in ("present", "uncertain")
 
 
 def _acceptor(finding: Finding, reader: Reader) -> Reader | None:

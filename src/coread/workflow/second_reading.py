@@ -359,6 +359,7 @@ class SecondReading:
             priors,
             models=comparison.models if comparison else (),
             agreed=comparison.difference.agreed if comparison else (),
+            contradicted=comparison.difference.contradicted if comparison else (),
             language=language,
         )
         kept = self._kept_words(reading.study)

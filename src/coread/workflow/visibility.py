@@ -29,6 +29,7 @@ from coread.storage import (
     SeriesRow,
     StoredInstance,
     StoredReport,
+    StoredResult,
     StudyRow,
 )
 
@@ -257,15 +258,16 @@ class View:
         self.study(study)
         unlocked = self.unlocked(study)
         late = self._late_since(study) if unlocked else None
-        latest: dict[str, ShownResult] = {}
+        latest: dict[str, StoredResult] = {}
         for stored in self.library.results.history(study):
             row = stored.row
             if until is not None and row.saved_at > until:
                 continue
             shown = unlocked and (late is None or row.saved_at < late)
             if shown or self.always_shown(row.analyzer):
-                latest[row.analyzer] = ShownResult(row, self.cards.get(row.analyzer), stored.load())
-        return tuple(sorted(latest.values(), key=lambda r: (r.row.saved_at, r.row.analyzer)))
+                latest[row.analyzer] = stored
+        ordered = sorted(latest.values(), key=lambda s: (s.row.saved_at, s.row.analyzer))
+        return tuple(ShownResult(s.row, self.cards.get(s.row.analyzer), s.load()) for s in ordered)
 
     def always_shown(self, analyzer: str) -> bool:
         """Return whether results of an analyzer show before the first read.

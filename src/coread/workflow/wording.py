@@ -105,7 +105,7 @@ _TITLES: Mapping[str, tuple[str, str]] = MappingProxyType(
     }
 )
 # findings that readers deny most often
-_QUICK_NO = ("finding", "60046008", "36118008", "233604007", "30746006", "125605004", "1386000")
+_QUICK_NO = ("finding", "60046008", "36118008", "233604007", "30746006", "125605004")
 _CHEST = ("CR", "CT", "DX")
 _MODALITIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
