@@ -177,7 +177,7 @@ def analyse_figures(
         mean_squares=squares,
         test=test,
         differences=differences,
-        means=tuple(_mean(figures, cov, k, modalities[k], fixed, level) for k in range(i)),
+        means=tuple(mean_figure(figures, cov, k, modalities[k], fixed, level) for k in range(i)),
         by_reader=_by_reader(figures, cov, modalities, readers, level) if fixed == "readers" else (),
     )
 
@@ -260,7 +260,7 @@ def _contrast(
     return Contrast(first, second, reader, float(estimate), se, df, p, interval)
 
 
-def _mean(figures: Floats, cov: Floats, k: int, name: str, fixed: Fixed, level: float) -> Contrast:
+def mean_figure(figures: Floats, cov: Floats, k: int, name: str, fixed: Fixed, level: float) -> Contrast:
     """Return one modality alone, from its own readers and their covariance."""
     i, j = figures.shape
     own = cov.reshape(i, j, i, j)[k, :, k, :]
