@@ -404,6 +404,8 @@ class _Reader:
     def _add(self, draft: _Draft, group: int, word: Match) -> None:
         value = word[2][0][1]
         if group == SIDE:
+            if draft.side == "bilateral" and word[0] >= draft.end:
+                return
             if {draft.side, value} == {"left", "right"}:
                 if word[0] >= draft.end and draft.side is not None:
                     return

@@ -134,7 +134,9 @@ def _no_size(
 ) -> bool:
     for start, end, payloads in measures:
         kind = payloads[0][1]
-        if kind == "technical" and (0 <= start - last < 3 or 0 <= first - end < 3):
+        if kind == "technical" and (
+            0 <= start - last < 3 or (0 <= first - end < 3 and not _closed(matched, end, first))
+        ):
             return True
         if kind == "reference" and 0 <= first - end < 5 and not _closed(matched, end, first):
             return True

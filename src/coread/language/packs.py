@@ -95,6 +95,19 @@ class _Morphology:
     minimum: int = 4
     repeat: int = 1
     turkish: bool = False
+    vowels: str = ""
+    buffers: str = ""
+
+    def fits(self, stem: str, ending: str) -> bool:
+        """Return whether an ending may follow a stem: vowels do not meet."""
+        if not self.vowels or not ending:
+            return True
+        after_vowel = stem[-1:] in self.vowels
+        if ending[0] in self.vowels:
+            return not after_vowel
+        if ending[0] in self.buffers and ending[1:2] and ending[1] in self.vowels:
+            return after_vowel
+        return True
 
     def reduce(self, word: str, known: Mapping[str, Any]) -> str | None:
         """Return the known word that this one is a form of, or None."""
@@ -118,7 +131,7 @@ class _Morphology:
                     if not form.endswith(ending):
                         continue
                     stem = form[: len(form) - len(ending)] + to
-                    if len(stem) < 2:
+                    if len(stem) < 2 or not self.fits(stem, ending):
                         continue
                     for candidate in self._hard(stem):
                         if candidate in known:
@@ -290,6 +303,8 @@ def compile_pack(table: Mapping[str, Any]) -> Pack:
             minimum=int(forms.get("minimum", 4)),
             repeat=int(forms.get("repeat", 1)),
             turkish=bool(forms.get("turkish", False)),
+            vowels=str(forms.get("vowels", "")),
+            buffers=str(forms.get("buffers", "")),
         )
         shared = concepts()
         if table["language"] == "en":
@@ -389,6 +404,8 @@ def _model_terms(shared: Concepts, table: Mapping[str, Any]) -> Iterable[tuple[s
             short = len(low) < 5 and " " not in low
             if low in own or low in unused or short or not re.fullmatch(r"[a-z][a-z /'-]+", low):
                 continue
+            if low.endswith(("abnormality", "abnormalities")):
+                continue  # says no more than that something is wrong
             parts = low.replace("-", " ").split()
             stems = [*parts[:-1], parts[-1].removesuffix("s")]
             if any(" ".join(form[i:]) in own for form in (parts, stems) for i in range(1, len(parts))):
