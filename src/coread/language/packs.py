@@ -7,7 +7,7 @@ import re
 import threading
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -162,6 +162,9 @@ class Pack:
         rules: Of the states of organs: finding by rule number.
         numbers: Number words and their values.
         concepts: Shared by all packs.
+        terms: Plain name of a finding to its first term, for writing.
+        places: The same for places.
+        sides: The same for sides.
     """
 
     language: str
@@ -174,7 +177,9 @@ class Pack:
     rules: tuple[str, ...]
     numbers: Mapping[str, int]
     concepts: Concepts
-    commas: frozenset[str] = field(default=frozenset())
+    terms: Mapping[str, str]
+    places: Mapping[str, str]
+    sides: Mapping[str, str]
 
 
 _lock = threading.Lock()
@@ -349,7 +354,13 @@ def compile_pack(table: Mapping[str, Any]) -> Pack:
             rules=tuple(rule["finding"] for rule in table.get("states", ())),
             numbers={word: i + 1 for i, word in enumerate(table["time"].get("numbers", ()))},
             concepts=shared,
-            commas=frozenset(base[c] for c in (",", ";") if c in base),
+            terms={name: expand(said[0])[0] for name, said in table["findings"].items() if said},
+            places={
+                name: expand(said[0])[-1]
+                for sites in (table["sites"]["part"], table["sites"]["organ"])
+                for name, said in sites.items()
+            },
+            sides={name: said[0] for name, said in table["lateralities"].items()},
         )
     except (KeyError, TypeError, ValueError, re.error) as error:
         raise InputError(
