@@ -6,6 +6,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from itertools import pairwise
 
 from coread.language import measurements
@@ -48,6 +49,7 @@ _TURKISH_LETTERS = frozenset("ığşİĞŞ")
 _UNSAID = frozenset({"technique", "comparison", "dose"})
 # a change of size is stated by the numbers alone where it is larger than repeat measurements differ
 _CHANGE_BY_SIZE = 0.2
+_DIGIT = re.compile(r"\d")
 _LEVEL = re.compile(r"\b[CTLS]\d{1,2}(?:\s?[-/]\s?[CTLS]?\d{1,2})?(?!\w)")
 _SEGMENT = re.compile(r"\b(?:segments?|seg\.?)\s+([IV]{1,4}[AB]?|[1-8])\b|\b([1-8])\.? segment", re.I)
 _ROMAN = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII")
@@ -121,6 +123,7 @@ def _sections(text: str, rules: Pack) -> tuple[TextSection, ...]:
     )
 
 
+@lru_cache(maxsize=4096)
 def _section(heading: str, rules: Pack) -> str | None:
     heading = " ".join(heading.split())
     found = rules.sections.get(heading)
@@ -195,10 +198,8 @@ class _Reader:
                 self._modify(sentence, drafts, cues)
                 drafts = self._merge_signs(drafts)
         sizes: list[measurements.Size] = []
-        digits = any(code == "\u0002" or code.isdigit() for code in matched.codes[sentence[0] : sentence[1]])
-        if (
-            digits or any(w[0].isdigit() for w in matched.words[sentence[0] : sentence[1]])
-        ) and section not in _UNSAID:
+        start = matched.starts[sentence[0]]
+        if section not in _UNSAID and _DIGIT.search(matched.text, start, stop):
             sizes = measurements.sizes(
                 matched, sentence, self.within(MEASURE, sentence), inside(matched.groups[EXAM], *sentence)
             )

@@ -21,12 +21,11 @@ class Matched:
         self.words, self.starts, self.ends = tokenise(text)
         lookup = pack.words
         self.codes = "".join([lookup[word] for word in self.words])
-        found: list[dict[tuple[int, int], list[Payload]]] = [{} for _ in range(GROUPS)]
-        for last, (length, payloads) in pack.automaton.iter(self.codes):
-            place = (last + 1 - length, last + 1)
-            for payload in payloads:
-                found[payload[0]].setdefault(place, []).append(payload)
-        self.groups: list[list[Match]] = [longest(group) if group else [] for group in found]
+        found: list[list[Match]] = [[] for _ in range(GROUPS)]
+        for last, (length, groups) in pack.automaton.iter(self.codes):
+            for group, payloads in groups:
+                found[group].append((last + 1 - length, last + 1, payloads))
+        self.groups: list[list[Match]] = [longest(group) for group in found]
         self.sentences = sentence_bounds(text, self.words, self.starts, self.ends)
         self.cues: list[CueMatch] = [cue_match(start, end, said) for start, end, said in self.groups[CUE]]
 
@@ -42,27 +41,25 @@ class Matched:
         return (inside[0], inside[-1] + 1) if inside else None
 
 
-def longest(found: dict[tuple[int, int], list[Payload]]) -> list[Match]:
-    """Return matches that do not overlap, the longest first, in order."""
-    if len(found) == 1:
-        ((place, payloads),) = found.items()
-        return [(place[0], place[1], tuple(payloads))]
-    places = sorted(found, key=_by_length)
-    taken: list[tuple[int, int]] = []
-    last = -1
-    kept: list[Match] = []
-    for start, end in places:
-        if start < last and any(start < b and a < end for a, b in taken):
-            continue
-        taken.append((start, end))
-        last = max(last, end)
-        kept.append((start, end, tuple(found[start, end])))
-    kept.sort(key=itemgetter(0))
-    return kept
+def longest(found: list[Match]) -> list[Match]:
+    """Return matches that do not overlap, the longest first, in order of their places."""
+    end = 0
+    for match in found:
+        if match[0] < end:
+            break
+        end = match[1]
+    else:
+        return found
+    taken: list[Match] = []
+    for match in sorted(found, key=_by_length):
+        if not any(match[0] < other[1] and other[0] < match[1] for other in taken):
+            taken.append(match)
+    taken.sort(key=itemgetter(0))
+    return taken
 
 
-def _by_length(place: tuple[int, int]) -> tuple[int, int]:
-    return place[0] - place[1], place[0]
+def _by_length(match: Match) -> tuple[int, int]:
+    return match[0] - match[1], match[0]
 
 
 def inside(matches: list[Match], start: int, end: int) -> list[Match]:

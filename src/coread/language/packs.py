@@ -341,7 +341,10 @@ def compile_pack(table: Mapping[str, Any]) -> Pack:
             coded.setdefault("".join(base[word] for word in tokens), set()).update(payloads)
         automaton = ahocorasick.Automaton()
         for key, payloads in coded.items():
-            automaton.add_word(key, (len(key), tuple(sorted(payloads, key=repr))))
+            groups: dict[int, list[Payload]] = {}
+            for payload in sorted(payloads, key=repr):
+                groups.setdefault(payload[0], []).append(payload)
+            automaton.add_word(key, (len(key), tuple((g, tuple(said)) for g, said in groups.items())))
         automaton.make_automaton()
         return Pack(
             language=table["language"],

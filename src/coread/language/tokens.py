@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 import unicodedata
 
-_TOKEN = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+(?:['’][^\W\d_]+)*|\n[ \t\r\n]*|[^\w\s]|_+")
+_TOKEN = re.compile(
+    r"\d+(?:[.,]\d+)*|[^\W\d_]+(?:['’][^\W\d_]+)*|\n[ \t\r\n]*|_+"
+    r"|(?!(?<=[^\W\d_])-(?=[^\W\d_]))[^\w\s]"
+)
 _LIST_MARK = re.compile(r"[ \t]*(?:\(?\d{1,2}[.)]|[-*•])")
 # a full stop after these does not end a sentence
 _ABBREVIATIONS = frozenset(
@@ -56,18 +59,8 @@ def tokenise(text: str) -> tuple[list[str], list[int], list[int]]:
     A token is a word, a number, one punctuation mark or a run of line ends. Hyphens inside a word are left
     out, so that ``ground-glass`` and ``ground glass`` are the same two tokens.
     """
-    words: list[str] = []
-    starts: list[int] = []
-    ends: list[int] = []
-    for match in _TOKEN.finditer(text):
-        word = match.group()
-        start, end = match.span()
-        if word == "-" and start > 0 and text[start - 1].isalpha() and text[end : end + 1].isalpha():
-            continue
-        words.append(word)
-        starts.append(start)
-        ends.append(end)
-    return words, starts, ends
+    spans = [match.span() for match in _TOKEN.finditer(text)]
+    return [text[a:b] for a, b in spans], [a for a, _ in spans], [b for _, b in spans]
 
 
 def sentence_bounds(text: str, words: list[str], starts: list[int], ends: list[int]) -> list[tuple[int, int]]:
