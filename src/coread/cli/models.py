@@ -11,9 +11,10 @@ from coread.cli.common import Exit, Force, Json, Out, check_target, print_json, 
 from coread.core import Card
 from coread.errors import CoreadError, InputError
 from coread.recognition import registry
+from coread.recognition.importing import import_model
 from coread.recognition.labelled import Part
 
-app = typer.Typer(no_args_is_help=True, help="Models: list, show, verify, evaluate.")
+app = typer.Typer(no_args_is_help=True, help="Models: list, show, verify, evaluate, import.")
 Name = Annotated[str, typer.Argument(help="Name of a model, as `coread models list` shows it.")]
 Threads = Annotated[int, typer.Option("--threads", min=1, help="Threads of ONNX Runtime.")]
 LEVELS = {
@@ -177,6 +178,45 @@ def evaluate(
     for row, reason in result.left_out:
         say(f"left out: {row}, {reason}")
     for note in result.notes:
+        say(note)
+
+
+@app.command("import")
+def import_outside(
+    source: Annotated[Path, typer.Argument(help="Folder or file of the model.")],
+    name: Annotated[str, typer.Option("--name", help="Of the model here.")],
+    card: Annotated[Path, typer.Option("--card", help="Its card, a TOML file.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder in which the model's folder is made.")] = Path(
+        "models"
+    ),
+    threads: Threads = 1,
+    json: Json = False,
+    force: Force = False,
+) -> None:
+    """Import a model from outside: MONAI bundle, nnU-Net, CheXNet, ONNX, TorchScript and others.
+
+    Example: coread models import network.onnx --name brain --card brain.card.toml
+    """
+    model = import_model(source, name=name, card=card, out=out, force=force, threads=threads)
+    document = {
+        "schema": "coread-models-import",
+        "version": 1,
+        "name": model.name,
+        "folder": str(out / name),
+        "weights": model.digest,
+        "difference": model.difference,
+        "licence": model.card.licence,
+        "channels": list(model.specification.channels),
+        "outputs": list(model.specification.outputs),
+        "notes": list(model.notes),
+    }
+    if json:
+        print_json(document)
+        return
+    typer.echo(f"{model.name}: {out / name}, weights {model.digest}, licence {model.card.licence}")
+    if model.difference is not None:
+        typer.echo(f"ONNX and original differ by {model.difference:.2g}")
+    for note in model.notes:
         say(note)
 
 

@@ -65,6 +65,8 @@ def seeded(network, seed: int = 0):
     for parameter in network.parameters():
         if parameter.ndim > 1:
             torch.nn.init.kaiming_normal_(parameter)
+        else:
+            torch.nn.init.normal_(parameter, 0.5, 0.2)
     return network.eval()
 
 
@@ -229,8 +231,9 @@ def test_totalsegmentator_is_turned_to_its_axes(tmp_path: Path, card) -> None:
     affine[:3, 3] += affine[:3, 0] * 11 + affine[:3, 2] * 23
     affine[:3, [0, 2]] *= -1
     other = Volume(scan.values[::-1, :, ::-1], Geometry(scan.geometry.shape, affine), "HU", Acquisition("CT"))
-    for one, two in zip(model.segment([scan]), model.segment([other]), strict=True):
-        assert one.mask.voxels.any()
+    first = model.segment([scan])
+    assert any(segment.mask.voxels.any() for segment in first)
+    for one, two in zip(first, model.segment([other]), strict=True):
         np.testing.assert_array_equal(one.mask.voxels, two.mask.voxels[::-1, :, ::-1])
 
 
@@ -393,6 +396,7 @@ def old_names(weights: dict) -> dict:
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_chexnet_checkpoint_answers_as_its_network_does(tmp_path: Path, card) -> None:
     network = seeded(densenet121(3, 14))
     path = tmp_path / "m-25012018.pth.tar"
@@ -413,6 +417,7 @@ def test_chexnet_checkpoint_answers_as_its_network_does(tmp_path: Path, card) ->
         model.analyze(Inputs())
 
 
+@pytest.mark.slow
 def test_torchxrayvision_state_dict_comes_in_and_its_pickle_does_not(tmp_path: Path, card) -> None:
     network = seeded(densenet121(1, 18))
     path = tmp_path / "xrv.pt"
@@ -540,6 +545,18 @@ def test_thresholds_need_the_weights_they_were_chosen_with(tmp_path: Path, card)
         import_model(path, name="x", card=other, out=tmp_path / "models")
 
 
+def test_a_converted_network_that_says_something_else_is_refused() -> None:
+    from coread.recognition.importing.conversion import check_same, onnx_of
+
+    network = convolution()
+    content = onnx_of(network, (1, 8, 8, 8), script=False)
+    assert check_same(content, network, (1, 8, 8, 8)) < 1e-5
+    with torch.no_grad():
+        network.bias += 5e-4
+    with pytest.raises(DataError, match="differs from the original"):
+        check_same(content, network, (1, 8, 8, 8))
+
+
 def test_what_changed_since_the_import_is_refused(tmp_path: Path, card) -> None:
     path, out = onnx_file(tmp_path), tmp_path / "models"
     first = import_model(path, name="x", card=card(IMPORT), out=out)
@@ -584,3 +601,41 @@ def test_intensities_are_as_described() -> None:
             {"task": "segment", "channels": ["a"], "intensities": [{}], "outputs": ["x", "x"],
              "activation": "none", "window": [8, 8]}
         )  # fmt: skip
+
+
+@pytest.mark.slow
+def test_real_weights_of_deepbet_answer_as_the_original_does(tmp_path: Path, card) -> None:
+    """Both TorchScript files of deepbet 1.0.2, on a head where nilearn brings one."""
+    import importlib.util
+
+    spec = importlib.util.find_spec("deepbet")
+    if spec is None or spec.origin is None:
+        pytest.skip("needs deepbet 1.0.2, which needs torch")
+    site = Path(spec.origin).parent.parent
+    path = site / "data" / "models" / "bbox_model.pt"
+    said = """
+[import]
+task = "segment"
+channels = ["T1"]
+intensities = [{ scale = "z-score", subtract = -1.9867, divide = 4.4248 }]
+outputs = ["background", "brain"]
+activation = "none"
+window = [64, 64, 64]
+axes = "RAS"
+fit = true
+"""
+    model = import_model(path, name="brain", card=card(said), out=tmp_path / "models")
+    assert model.difference is not None
+    head = site / "nilearn" / "datasets" / "data" / "mni_icbm152_t1_tal_nlin_sym_09a_converted.nii.gz"
+    if not head.is_file():
+        pytest.skip("needs nilearn 0.14.1, for a head; the network itself needs torch")
+    nibabel = pytest.importorskip("nibabel")
+    values = np.asarray(nibabel.load(head).dataobj, dtype=np.float32)[::3, ::3, ::3]
+    batch = np.zeros((1, 1, 64, 64, 64), np.float32)
+    seen = model.specification.intensities[0].of(values[:64, :64, :63])
+    batch[0, 0, :, :, :63] = seen
+    original = torch.jit.load(str(path)).double()(torch.from_numpy(batch).double()).detach().numpy()
+    got = model.predict(batch)
+    np.testing.assert_allclose(got, original, atol=1e-4)
+    assert np.mean(got.argmax(1) != original.argmax(1)) < 1e-5
+    assert 0.05 < (got[0, 1] > 0.5).mean() < 0.9

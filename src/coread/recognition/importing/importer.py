@@ -173,7 +173,7 @@ def _runnable(read: Source, said: Specification) -> tuple[str, bytes, float | No
     said.check_network(shape[0], _outputs(predict, shape))
     try:
         content = onnx_of(original, shape, script=read.script is not None)
-        return "model.onnx", content, check_same(content, predict, shape), ()
+        return "model.onnx", content, check_same(content, original, shape), ()
     except DataError as error:
         if read.script is None:
             raise
