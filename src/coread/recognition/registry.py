@@ -19,6 +19,7 @@ MODELS = MappingProxyType(
     {
         "cxr_pneumonia": "coread.recognition.cxr_pneumonia",
         "lung_fields": "coread.recognition.lung_fields",
+        "lv_cine": "coread.recognition.lv_cine",
     }
 )
 
