@@ -6,7 +6,8 @@
 """
 
 from coread.language.assert_phrases import assert_phrase
-from coread.language.engine import detect, structure
+from coread.language.engine import structure
+from coread.language.sections import detect
 from coread.language.values import (
     Assertion,
     Recommendation,

@@ -6,12 +6,12 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from itertools import pairwise
 
 from coread.language import measurements
 from coread.language.assert_phrases import assertion
 from coread.language.assertion import CueMatch
+from coread.language.linking import link
 from coread.language.matching import Match, Matched, inside
 from coread.language.modifiers import Span, chain, owner
 from coread.language.packs import (
@@ -27,13 +27,13 @@ from coread.language.packs import (
     STATE,
     SUBJECT,
     TOLD,
-    UNKNOWN,
     Pack,
-    languages,
     pack,
 )
 from coread.language.recommendations import recommendation
-from coread.language.tokens import heading_places, lower, normalise, similar
+from coread.language.sections import detect, sections
+from coread.language.tokens import normalise
+from coread.language.urgency import urgency
 from coread.language.values import (
     Assertion,
     Recommendation,
@@ -45,10 +45,7 @@ from coread.language.values import (
 )
 
 VERSION = "1"
-_TURKISH_LETTERS = frozenset("ığşİĞŞ")
 _UNSAID = frozenset({"technique", "comparison", "dose"})
-# a change of size is stated by the numbers alone where it is larger than repeat measurements differ
-_CHANGE_BY_SIZE = 0.2
 _DIGIT = re.compile(r"\d")
 _LEVEL = re.compile(r"\b[CTLS]\d{1,2}(?:\s?[-/]\s?[CTLS]?\d{1,2})?(?!\w)")
 _SEGMENT = re.compile(r"\b(?:segments?|seg\.?)\s+([IV]{1,4}[AB]?|[1-8])\b|\b([1-8])\.? segment", re.I)
@@ -75,63 +72,11 @@ def structure(text: str, language: str = "auto") -> StructuredReport:
     text = normalise(text)
     rules = pack(detect(text) if language == "auto" else language)
     matched = Matched(text, rules)
-    sections = _sections(text, rules)
-    reader = _Reader(matched, rules, sections)
+    parts = sections(text, rules)
+    reader = _Reader(matched, rules, parts)
     for number, sentence in enumerate(matched.sentences):
         reader.read(sentence, number)
     return reader.report()
-
-
-def detect(text: str) -> str:
-    """Return the language of a text: the rule pack whose common words it has most of; English where none.
-
-    Examples:
-        >>> detect("Plevral efüzyon saptanmadı."), detect("No effusion.")
-        ('tr', 'en')
-    """
-    names = languages()
-    if len(names) < 2:
-        return names[0]
-    words = {lower(word.strip(".,;:()"), turkish=False) for word in text.split()}
-    scores = [(len(words & pack(name).detect), -number, name) for number, name in enumerate(names)]
-    if "tr" in names and not _TURKISH_LETTERS.isdisjoint(text):
-        scores = [(score + 2 * (name == "tr"), number, name) for score, number, name in scores]
-    best = max(scores)
-    if (
-        sum(score == best[0] for score, *_ in scores) > 1
-    ):  # neither says more: whose vocabulary has more of it?
-        known = [
-            (sum(pack(name).words[word] != UNKNOWN for word in words if word.isalpha()), number, name)
-            for score, number, name in scores
-            if score == best[0]
-        ]
-        best = max(known)
-    return best[2]
-
-
-def _sections(text: str, rules: Pack) -> tuple[TextSection, ...]:
-    found: list[tuple[int, int, str, str]] = []
-    for start, end, words in heading_places(text):
-        name = _section(lower(words, turkish=rules.turkish), rules)
-        if name is not None:
-            found.append((start, end, name, words))
-    if not found or found[0][0] > 0:
-        found.insert(0, (0, 0, "body", ""))
-    ends = [start for start, *_ in found[1:]] + [len(text)]
-    return tuple(
-        TextSection(name, words, end, stop) for (_, end, name, words), stop in zip(found, ends, strict=True)
-    )
-
-
-@lru_cache(maxsize=4096)
-def _section(heading: str, rules: Pack) -> str | None:
-    heading = " ".join(heading.split())
-    found = rules.sections.get(heading)
-    if found is None and len(heading) >= 7:
-        for known, name in rules.sections.items():
-            if abs(len(known) - len(heading)) <= 1 and len(known) >= 7 and similar(known, heading):
-                return name
-    return found
 
 
 @dataclass(slots=True)
@@ -211,7 +156,7 @@ class _Reader:
         spans = [(d.start, d.end) for d in drafts]
         self.findings.extend(self._finding(draft, section, number) for draft in drafts)
         if sizes:
-            self._measure(sentence, number, sizes, spans, first)
+            self.measurements.extend(link(matched, number, sizes, spans, self.findings, last=self.last))
         present = [i for i in range(first, len(self.findings)) if self.findings[i].status != "absent"]
         if present:
             self.last = present[0]
@@ -489,83 +434,6 @@ class _Reader:
         segment = found.group(1) or found.group(2)
         return f"liver segment {_ROMAN[int(segment) - 1] if segment.isdigit() else segment}"
 
-    def _measure(
-        self, sentence: Span, number: int, found: list[measurements.Size], spans: list[Span], first: int
-    ) -> None:
-        matched = self.matched
-        current = [size for size in found if not size.prior] or found
-        priors = [size for size in found if size.prior and size not in current]
-        begin, stop = matched.span(*sentence)
-        for place, size in enumerate(current):
-            following = current[place + 1].start if place + 1 < len(current) else stop
-            preceding = current[place - 1].end if place else begin
-            prior = next((p for p in priors if size.end <= p.start < following), None)
-            if prior is None:
-                prior = next((p for p in priors if preceding <= p.start < size.start), None)
-            of = self._measured(size, spans, first)
-            series, image = measurements.references(matched.text, size.start, following)
-            if series is None and image is None:
-                series, image = measurements.references(matched.text, preceding, size.start)
-            if series is None and image is None and of is not None and of < first:
-                source = matched.sentences[self.findings[of].sentence]
-                series, image = measurements.references(matched.text, *matched.span(*source))
-            cues = [Words(matched.text[size.start : size.end], size.start, size.end, "size")]
-            if prior is not None:
-                cues.append(
-                    Words(matched.text[prior.start : prior.end], prior.start, prior.end, "prior size")
-                )
-                if prior.cue is not None:
-                    cues.append(prior.cue)
-                if of is not None:
-                    self._change(of, size.values, prior.values)
-            self.measurements.append(
-                TextMeasurement(
-                    values_mm=size.values,
-                    sentence=number,
-                    prior_mm=None if prior is None else prior.values,
-                    series=series,
-                    image=image,
-                    of=None if of is None else self.findings[of].finding,
-                    finding=of,
-                    cues=tuple(cues),
-                )
-            )
-
-    def _measured(self, size: measurements.Size, spans: list[Span], first: int) -> int | None:
-        words = self.matched.words
-        before = after = None
-        for number, (a, b) in enumerate(spans):
-            if a <= size.first < b:
-                return first + number
-            if b <= size.first:
-                before = number
-            elif a >= size.last and after is None:
-                after = number
-        if after is not None:
-            gap = words[size.last : spans[after][0]]
-            near = len(gap) <= 6 and not any(w in ",;()." for w in gap)
-            tied = (
-                before is not None
-                and size.first - spans[before][1] <= 2
-                and "," not in words[spans[before][1] : size.first]
-            )
-            absent = self.findings[first + after].status == "absent" and before is not None
-            if near and not tied and not absent:
-                return first + after
-        if before is not None:
-            candidates = [n for n in range(before, -1, -1) if self.findings[first + n].status != "absent"]
-            return first + (candidates[0] if candidates else before)
-        if after is not None and self.findings[first + after].status != "absent":
-            return first + after
-        return self.last if not spans else None
-
-    def _change(self, of: int, now: tuple[float, ...], then: tuple[float, ...]) -> None:
-        finding = self.findings[of]
-        if finding.change is None and then and now and max(then) > 0:
-            ratio = max(now) / max(then) - 1
-            if abs(ratio) >= _CHANGE_BY_SIZE:
-                self.findings[of] = replace(finding, change="increased" if ratio > 0 else "decreased")
-
     def report(self) -> StructuredReport:
         """Return everything that was found."""
         matched = self.matched
@@ -592,22 +460,3 @@ class _Reader:
             communication=communication,
             version=f"{VERSION}.{self.rules.version}",
         )
-
-
-def urgency(finding: TextFinding, rules: Pack) -> int | None:
-    """Return the actionable category of a finding, or None: 1 within minutes, 2 hours, 3 days."""
-    if finding.status not in ("present", "uncertain") or finding.subject != "patient":
-        return None
-    if finding.section == "indication" or finding.change in ("stable", "decreased"):
-        return None
-    known = rules.concepts
-    if finding.certainty is not None and " ".join(finding.certainty.split()) in known.asking:
-        return None
-    if any(word in known.critical_never.get(finding.finding, ()) for word in finding.qualifiers):
-        return None
-    category = known.critical.get(finding.finding)
-    for word in finding.qualifiers:
-        raised = known.critical_if.get(finding.finding, {}).get(word)
-        if raised is not None and (category is None or raised < category):
-            category = raised
-    return category
