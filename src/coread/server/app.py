@@ -25,6 +25,7 @@ from coread.server.routes import (
     people,
     reading,
     report,
+    report_text,
     studies,
     vocabulary,
     worklist,
@@ -37,7 +38,19 @@ from coread.storage import Library, utc_now
 from coread.workflow.analyzers import Registered, discover
 
 STATIC = Path(__file__).parent / "static"
-_API = (people, worklist, studies, reading, overlays, report, vocabulary, intake, jobs, audit)
+_API = (
+    people,
+    worklist,
+    studies,
+    reading,
+    overlays,
+    report,
+    report_text,
+    vocabulary,
+    intake,
+    jobs,
+    audit,
+)
 _REFUSALS = (401, 403, 409, 412, 422, 428)
 
 

@@ -24,6 +24,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/differential": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Differential Areas
+         * @description Every area of the differential with the findings that it asks for.
+         */
+        get: operations["text_differential_areas"];
+        put?: never;
+        /**
+         * Differential
+         * @description Ranked diagnoses from the reader's own findings.
+         */
+        post: operations["text_differential"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/events": {
         parameters: {
             query?: never;
@@ -41,6 +65,46 @@ export interface paths {
         get: operations["jobs_stream"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/guidelines": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Guidelines
+         * @description Every guideline with its inputs.
+         */
+        get: operations["text_guidelines"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/guidelines/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Apply Guideline
+         * @description What a guideline says of given inputs.
+         */
+        post: operations["text_apply_guideline"];
         delete?: never;
         options?: never;
         head?: never;
@@ -149,6 +213,26 @@ export interface paths {
         get: operations["vocabulary_model"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/report-text/structure": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Structure Text
+         * @description Structure a text: findings, sizes, recommendations, urgency and checks, each with its words.
+         */
+        post: operations["text_structure_text"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1060,6 +1144,28 @@ export interface components {
             text: string;
         };
         /**
+         * AreaFindingJson
+         * @description A finding that an area asks for.
+         */
+        AreaFindingJson: {
+            /** Name */
+            name: string;
+            /** Says */
+            says: string;
+        };
+        /**
+         * AreaJson
+         * @description An area of the differential that the text is about, and what it says of the area's findings.
+         */
+        AreaJson: {
+            /** Findings */
+            findings: {
+                [key: string]: boolean;
+            };
+            /** Name */
+            name: string;
+        };
+        /**
          * AuditEntry
          * @description One event of the audit log.
          */
@@ -1142,6 +1248,30 @@ export interface components {
             weights: string | null;
         };
         /**
+         * CheckJson
+         * @description Something that does not fit.
+         */
+        CheckJson: {
+            /** Code */
+            code: string;
+            /** Text */
+            text: string;
+            /** Words */
+            words: components["schemas"]["CheckWordsJson"][];
+        };
+        /**
+         * CheckWordsJson
+         * @description A place in the text.
+         */
+        CheckWordsJson: {
+            /** End */
+            end: number;
+            /** Start */
+            start: number;
+            /** Text */
+            text: string;
+        };
+        /**
          * ComparisonJson
          * @description Reader against models, the difference first; ``stale`` when newer results wait to be shown.
          */
@@ -1188,6 +1318,32 @@ export interface components {
             value: string;
         };
         /**
+         * CriticalJson
+         * @description An urgent finding: its place in the list of findings, and its category (1 minutes, 2 hours, 3 days).
+         */
+        CriticalJson: {
+            /** Category */
+            category: number;
+            /** Finding */
+            finding: string;
+            /** Index */
+            index: number;
+        };
+        /**
+         * CueJson
+         * @description Words of the text that decided something; ``start`` and ``end`` count code points of ``text``.
+         */
+        CueJson: {
+            /** End */
+            end: number;
+            /** Role */
+            role: string;
+            /** Start */
+            start: number;
+            /** Text */
+            text: string;
+        };
+        /**
          * DecisionJson
          * @description What the reader made of one finding of a model.
          */
@@ -1231,6 +1387,87 @@ export interface components {
             modified?: components["schemas"]["FindingJson"] | null;
             /** Reason */
             reason?: ("artefact" | "anatomical_variant" | "known_prior" | "below_threshold" | "wrong_location" | "other") | null;
+        };
+        /**
+         * DiagnosisJson
+         * @description A diagnosis in its place, with the interval of its probability.
+         */
+        DiagnosisJson: {
+            /** Cannot Miss */
+            cannot_miss: boolean;
+            /** Diagnosis */
+            diagnosis: string;
+            /** High */
+            high: number;
+            /** Influences */
+            influences: components["schemas"]["InfluenceJson"][];
+            /** Low */
+            low: number;
+            /** Posterior */
+            posterior: number;
+            /** Prior */
+            prior: number;
+            /** Says */
+            says: string;
+        };
+        /**
+         * DifferentialAreaJson
+         * @description An area of the differential with its findings.
+         */
+        DifferentialAreaJson: {
+            /** Area */
+            area: string;
+            /** Findings */
+            findings: components["schemas"]["AreaFindingJson"][];
+            /** Settings */
+            settings: string[];
+            /** Title */
+            title: string;
+        };
+        /**
+         * DifferentialJson
+         * @description Ranked diagnoses.
+         */
+        DifferentialJson: {
+            /** Area */
+            area: string;
+            /** Cannot Miss */
+            cannot_miss: string[];
+            /** Level */
+            level: number;
+            /** Model */
+            model: string;
+            /** Next */
+            next: components["schemas"]["NextFindingJson"][];
+            /** Notes */
+            notes: string[];
+            /** Rows */
+            rows: components["schemas"]["DiagnosisJson"][];
+            /** Setting */
+            setting: string;
+            /** Title */
+            title: string;
+        };
+        /**
+         * DifferentialRequest
+         * @description Findings of an area: true where seen, false where looked for and not seen.
+         */
+        DifferentialRequest: {
+            /** Age */
+            age?: number | null;
+            /** Area */
+            area: string;
+            /** Findings */
+            findings?: {
+                [key: string]: boolean;
+            };
+            /**
+             * Setting
+             * @default general
+             */
+            setting: string;
+            /** Sex */
+            sex?: ("F" | "M") | null;
         };
         /**
          * ExportJson
@@ -1283,10 +1520,83 @@ export interface components {
             /** Findings */
             findings: components["schemas"]["FindingJson"][];
         };
+        /**
+         * GuidelineAnswerJson
+         * @description What a guideline says: result, row that fired, what is missing, or why it does not apply.
+         */
+        GuidelineAnswerJson: {
+            /** Missing */
+            missing: string[];
+            /** Not Applicable */
+            not_applicable: string | null;
+            /** Notes */
+            notes: string[];
+            /** Result */
+            result: {
+                [key: string]: boolean | number | string | (boolean | number | string | null)[] | null;
+            };
+            /** Row */
+            row: string;
+            /** Source */
+            source: string;
+            /** System */
+            system: string;
+            /** Version */
+            version: string;
+        };
+        /**
+         * GuidelineJson
+         * @description A guideline with its inputs.
+         */
+        GuidelineJson: {
+            /** Inputs */
+            inputs: string[];
+            /** Name */
+            name: string;
+            /** Outputs */
+            outputs: string[];
+            /** Source */
+            source: string;
+            /** Version */
+            version: string;
+        };
+        /**
+         * GuidelineRequest
+         * @description Inputs of a guideline; what is not known is left out.
+         */
+        GuidelineRequest: {
+            /** Inputs */
+            inputs?: {
+                [key: string]: boolean | number | string | (boolean | number | string | null)[] | null;
+            };
+        };
         /** HTTPValidationError */
         HTTPValidationError: {
             /** Detail */
             detail?: components["schemas"]["ValidationError"][];
+        };
+        /**
+         * InfluenceJson
+         * @description How a finding moved a diagnosis: times its odds.
+         */
+        InfluenceJson: {
+            /** Counted */
+            counted: boolean;
+            /** Finding */
+            finding: string;
+            /**
+             * Grade
+             * @enum {string}
+             */
+            grade: "A" | "B" | "C" | "guess";
+            /** Likelihood Ratio */
+            likelihood_ratio: number;
+            /** Present */
+            present: boolean;
+            /** Says */
+            says: string;
+            /** Source */
+            source: string;
         };
         /**
          * InstanceRef
@@ -1491,6 +1801,18 @@ export interface components {
             model: string;
             /** Text */
             text: string;
+        };
+        /**
+         * NextFindingJson
+         * @description A finding not yet looked for, and the uncertainty that it is expected to remove.
+         */
+        NextFindingJson: {
+            /** Expected Bits */
+            expected_bits: number;
+            /** Finding */
+            finding: string;
+            /** Says */
+            says: string;
         };
         /**
          * OriginJson
@@ -1737,6 +2059,22 @@ export interface components {
             version: number;
         };
         /**
+         * RecommendationJson
+         * @description What the text asks for next.
+         */
+        RecommendationJson: {
+            /** Cues */
+            cues: components["schemas"]["CueJson"][];
+            /** Max Months */
+            max_months: number | null;
+            /** Min Months */
+            min_months: number | null;
+            /** Sentence */
+            sentence: number;
+            /** What */
+            what: string;
+        };
+        /**
          * RegionJson
          * @description Where a finding lies.
          *
@@ -1934,6 +2272,140 @@ export interface components {
             study: string;
             /** Time */
             time: string | null;
+        };
+        /**
+         * SuggestionJson
+         * @description A guideline that fits a finding, with what the text gives and what is missing.
+         */
+        SuggestionJson: {
+            /** Finding */
+            finding: number;
+            /** Inputs */
+            inputs: {
+                [key: string]: boolean | number | string | (boolean | number | string | null)[] | null;
+            };
+            /** Missing */
+            missing: string[];
+            /** Name */
+            name: string;
+        };
+        /**
+         * TextCodeJson
+         * @description A code of a finding.
+         */
+        TextCodeJson: {
+            /** Scheme */
+            scheme: string;
+            /** Value */
+            value: string;
+        };
+        /**
+         * TextFindingJson
+         * @description A finding that the text states, with every word that decided something.
+         */
+        TextFindingJson: {
+            /** Certainty */
+            certainty: string | null;
+            /** Change */
+            change: string | null;
+            code: components["schemas"]["TextCodeJson"] | null;
+            /** Cues */
+            cues: components["schemas"]["CueJson"][];
+            /** End */
+            end: number;
+            /** Finding */
+            finding: string;
+            /** Laterality */
+            laterality: string | null;
+            /** Location */
+            location: string | null;
+            /** Section */
+            section: string;
+            /** Sentence */
+            sentence: number;
+            /** Severity */
+            severity: string | null;
+            /** Start */
+            start: number;
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "present" | "absent" | "uncertain" | "historical";
+            /**
+             * Subject
+             * @enum {string}
+             */
+            subject: "patient" | "other";
+        };
+        /**
+         * TextJson
+         * @description What was understood of a text; all places belong to ``text``, the normalised form of what came.
+         */
+        TextJson: {
+            /** Areas */
+            areas: components["schemas"]["AreaJson"][];
+            /** Checks */
+            checks: components["schemas"]["CheckJson"][];
+            communication: components["schemas"]["CueJson"] | null;
+            /** Critical */
+            critical: number | null;
+            /** Critical Findings */
+            critical_findings: components["schemas"]["CriticalJson"][];
+            /** Findings */
+            findings: components["schemas"]["TextFindingJson"][];
+            /** Guidelines */
+            guidelines: components["schemas"]["SuggestionJson"][];
+            /** Language */
+            language: string;
+            /** Measurements */
+            measurements: components["schemas"]["TextMeasurementJson"][];
+            /** Recommendations */
+            recommendations: components["schemas"]["RecommendationJson"][];
+            /** Text */
+            text: string;
+            /** Version */
+            version: string;
+        };
+        /**
+         * TextMeasurementJson
+         * @description A size in millimetres; ``finding`` is the place in the list of findings of what it measures.
+         */
+        TextMeasurementJson: {
+            /** Cues */
+            cues: components["schemas"]["CueJson"][];
+            /** Finding */
+            finding: number | null;
+            /** Image */
+            image: number | null;
+            /** Of */
+            of: string | null;
+            /** Prior Mm */
+            prior_mm: number[] | null;
+            /** Sentence */
+            sentence: number;
+            /** Series */
+            series: number | null;
+            /** Values Mm */
+            values_mm: number[];
+        };
+        /**
+         * TextRequest
+         * @description A reader's own text, with age and sex of the patient; nothing else is looked at.
+         */
+        TextRequest: {
+            /** Age */
+            age?: number | null;
+            /**
+             * Language
+             * @default auto
+             * @enum {string}
+             */
+            language: "auto" | "en" | "tr";
+            /** Sex */
+            sex?: ("F" | "M") | null;
+            /** Text */
+            text: string;
         };
         /** ValidationError */
         ValidationError: {
@@ -2152,6 +2624,158 @@ export interface operations {
             };
         };
     };
+    text_differential_areas: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DifferentialAreaJson"][];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Required */
+            428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    text_differential: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DifferentialRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DifferentialJson"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Required */
+            428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     jobs_stream: {
         parameters: {
             query?: {
@@ -2170,6 +2794,160 @@ export interface operations {
                 };
                 content: {
                     "text/event-stream": unknown;
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Required */
+            428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    text_guidelines: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GuidelineJson"][];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Required */
+            428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    text_apply_guideline: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GuidelineRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GuidelineAnswerJson"];
                 };
             };
             /** @description Unauthorized */
@@ -2701,6 +3479,84 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["CardJson"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Required */
+            428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    text_structure_text: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TextRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TextJson"];
                 };
             };
             /** @description Unauthorized */

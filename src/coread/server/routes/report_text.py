@@ -1,0 +1,116 @@
+"""A reader's own text, guidelines and differential.
+
+None of these routes opens the library: what a model found cannot be in an answer, before the first read or
+after. The text is neither kept nor logged.
+"""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from coread.decision import differential as ranking
+from coread.decision import guidelines as rules
+from coread.language.consistency import documents
+from coread.server.limits import BoundedRoute
+from coread.server.site import CurrentReader
+from coread.server.text_schemas import (
+    AreaFindingJson,
+    AreaJson,
+    CheckJson,
+    CriticalJson,
+    CueJson,
+    DifferentialAreaJson,
+    DifferentialJson,
+    DifferentialRequest,
+    GuidelineAnswerJson,
+    GuidelineJson,
+    GuidelineRequest,
+    SuggestionJson,
+    TextJson,
+    TextMeasurementJson,
+    TextRequest,
+)
+from coread.workflow.report_text import TextReading, read_text
+
+router = APIRouter(tags=["text"], route_class=BoundedRoute)
+
+
+@router.post("/report-text/structure")
+def structure_text(body: TextRequest, reader: CurrentReader) -> TextJson:
+    """Structure a text: findings, sizes, recommendations, urgency and checks, each with its words."""
+    return _text(read_text(body.text, language=body.language, age=body.age, sex=body.sex))
+
+
+@router.get("/guidelines")
+def guidelines(reader: CurrentReader) -> list[GuidelineJson]:
+    """Every guideline with its inputs."""
+    return [
+        GuidelineJson(
+            name=g.name, version=g.version, source=g.source, inputs=list(g.inputs), outputs=list(g.outputs)
+        )
+        for g in rules.systems()
+    ]
+
+
+@router.post("/guidelines/{name}")
+def apply_guideline(name: str, body: GuidelineRequest, reader: CurrentReader) -> GuidelineAnswerJson:
+    """What a guideline says of given inputs."""
+    answer = rules.apply(name, body.inputs)
+    return GuidelineAnswerJson(
+        system=answer.system,
+        version=answer.version,
+        source=answer.source,
+        result=dict(answer.result),
+        row=answer.row,
+        missing=list(answer.missing),
+        not_applicable=answer.not_applicable,
+        notes=list(answer.notes),
+    )
+
+
+@router.get("/differential")
+def differential_areas(reader: CurrentReader) -> list[DifferentialAreaJson]:
+    """Every area of the differential with the findings that it asks for."""
+    known = [ranking.knowledge(area) for area in ranking.areas()]
+    return [
+        DifferentialAreaJson(
+            area=k.area,
+            title=k.title,
+            settings=list(k.settings),
+            findings=[AreaFindingJson(name=n, says=finding["says"]) for n, finding in k.findings.items()],
+        )
+        for k in known
+    ]
+
+
+@router.post("/differential")
+def differential(body: DifferentialRequest, reader: CurrentReader) -> DifferentialJson:
+    """Ranked diagnoses from the reader's own findings."""
+    answer = ranking.rank(body.area, body.findings, age=body.age, sex=body.sex, setting=body.setting)
+    return DifferentialJson.model_validate(answer.document())
+
+
+def _text(found: TextReading) -> TextJson:
+    document = found.report.document()
+    measurements = [
+        TextMeasurementJson.model_validate({**given, "finding": size.finding})
+        for given, size in zip(document["measurements"], found.report.measurements, strict=True)
+    ]
+    communication = document["communication"]
+    return TextJson(
+        language=found.report.language,
+        version=found.report.version,
+        text=found.report.text,
+        findings=document["findings"],
+        measurements=measurements,
+        recommendations=document["recommendations"],
+        critical=found.report.critical,
+        critical_findings=[CriticalJson.model_validate(c) for c in document["critical_findings"]],
+        communication=None if communication is None else CueJson.model_validate(communication),
+        checks=[CheckJson.model_validate(c) for c in documents(found.checks)],
+        guidelines=[
+            SuggestionJson(finding=s.finding, name=s.name, inputs=dict(s.inputs), missing=list(s.missing))
+            for s in found.guidelines
+        ],
+        areas=[AreaJson(name=area.name, findings=dict(area.findings)) for area in found.areas],
+    )
