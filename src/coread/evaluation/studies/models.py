@@ -1,0 +1,176 @@
+"""Studies of predicted risks: calibration, utility, survival."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from coread.errors import InputError
+from coread.evaluation import survival as sv
+from coread.evaluation.calibration import calibration, equal_count_bins
+from coread.evaluation.roc import check_truth
+from coread.evaluation.smooth import smooth_calibration
+from coread.evaluation.studies.report import Options, StudyReport, Table, curves
+from coread.evaluation.tables import binary, need, numbers, score_columns, with_standard_names
+from coread.evaluation.utility import check_probabilities, decision_curve, survival_decision_curve
+
+TAKEN = ("truth", "outcome", "cancer", "label", "time", "event", "status", "case", "row", "ttcancer")
+THRESHOLDS = np.arange(1, 100) / 100
+
+
+def _truth_and_names(
+    frame: pd.DataFrame, options: Options
+) -> tuple[pd.DataFrame, np.ndarray, tuple[str, ...]]:
+    table = with_standard_names(frame, ("truth",))
+    need(table, ("truth",))
+    truth = check_truth(binary(table["truth"], "truth", options.positive))
+    return table, truth, options.scores or score_columns(frame, taken=TAKEN)
+
+
+def calibration_study(frame: pd.DataFrame, options: Options) -> StudyReport:
+    """Return slope, intercepts, Brier score and ECE of predicted probabilities."""
+    table, truth, names = _truth_and_names(frame, options)
+    report = StudyReport("calibration", f"Calibration of {', '.join(names)}")
+    report.checks.append(
+        f"{truth.size} cases, {int(truth.sum())} with the outcome; probabilities from 0 to 1"
+    )
+    report.methods.append(
+        "Slope and intercept of logit(outcome) on logit(p), jointly; calibration in the large with the "
+        "slope fixed at 1; ECE over 10 bins of equal count; Wald intervals"
+    )
+    rows, lines, errors = [], [], []
+    for name in names:
+        p = check_probabilities(numbers(table, name), truth.size)
+        found = calibration(truth, p, level=options.level)
+        rows.append(
+            (
+                name,
+                found.slope.value,
+                found.slope.interval.low,
+                found.slope.interval.high,
+                found.intercept.value,
+                found.in_the_large.value,
+                found.brier.score,
+                found.ece,
+            )
+        )
+        smooth = smooth_calibration(truth, p)
+        report.results[name] = {
+            "calibration": found,
+            "e_max": smooth.largest,
+            "e_90": smooth.ninetieth,
+            "e_avg": smooth.mean,
+        }
+        errors.append((name, smooth.largest, smooth.ninetieth, smooth.mean))
+        lines.append((f"{name}, smooth", smooth.predicted, smooth.observed))
+        report.metrics[f"calibration_slope_{name}"] = (
+            found.slope.value,
+            found.slope.interval.low,
+            found.slope.interval.high,
+        )
+        report.metrics[f"brier_{name}"] = (found.brier.score, None, None)
+        bins = equal_count_bins(p, 10)
+        kept = np.unique(bins)
+        lines.append(
+            (
+                name,
+                np.array([p[bins == b].mean() for b in kept]),
+                np.array([truth[bins == b].mean() for b in kept]),
+            )
+        )
+    report.tables.append(
+        Table(
+            "Calibration",
+            ("", "slope", "low", "high", "intercept", "in the large", "Brier", "ECE"),
+            tuple(rows),
+        )
+    )
+    report.plots.append(
+        ("Observed by predicted, tenths", curves(lines, "predicted", "observed", diagonal=True))
+    )
+    return report
+
+
+def utility_study(frame: pd.DataFrame, options: Options) -> StudyReport:
+    """Return decision curves; with times, at a horizon under censoring."""
+    timed = with_standard_names(frame, ("time", "event")) if options.horizon else frame
+    report = StudyReport("utility", "Decision curves")
+    if options.horizon:
+        need(timed, ("time", "event"))
+        time, event = numbers(timed, "time"), binary(timed["event"], "event", options.positive)
+        names = options.scores or score_columns(frame, taken=TAKEN)
+        count, horizon = time.size, options.horizon[0]
+        report.methods.append(
+            f"Net benefit at {horizon:g}: Kaplan-Meier risk of those acted on (Vickers 2008)"
+        )
+    else:
+        timed, truth, names = _truth_and_names(frame, options)
+        count = truth.size
+        report.methods.append("Net benefit: true positives - false positives x odds of the threshold, a case")
+    report.checks.append(f"{count} cases, probabilities from 0 to 1")
+    every = {n: check_probabilities(numbers(timed, n), count) for n in names}
+    every |= {"treat all": np.ones(count), "treat none": np.zeros(count)}
+    lines, rows = [], []
+    for name, p in every.items():
+        if options.horizon:
+            found = survival_decision_curve(time, event, p, THRESHOLDS, horizon)
+        else:
+            found = decision_curve(truth, p, THRESHOLDS)
+        report.results[name] = found
+        shown = found.net_benefit > -0.05
+        lines.append((name, found.thresholds[shown], found.net_benefit[shown]))
+        rows.append((name, *(found.net_benefit[int(t * 100) - 1] for t in (0.05, 0.1, 0.2, 0.3, 0.5))))
+    report.tables.append(
+        Table("Net benefit", ("acting on", "5 %", "10 %", "20 %", "30 %", "50 %"), tuple(rows))
+    )
+    report.plots.append(("Decision curves", curves(lines, "threshold probability", "net benefit")))
+    return report
+
+
+def survival_study(frame: pd.DataFrame, options: Options) -> StudyReport:
+    """Return concordance, areas over time and Brier scores; S_<t> columns hold survival predicted at t."""
+    table = with_standard_names(frame, ("time", "event", "risk"))
+    need(table, ("time", "event"))
+    time, event = numbers(table, "time"), binary(table["event"], "event", options.positive)
+    columns = {
+        float(c[2:]): c for c in table.columns if c.startswith("S_") and c[2:].replace(".", "", 1).isdigit()
+    }
+    horizons = sorted(options.horizon or columns)
+    if "risk" not in table.columns and not columns:
+        raise InputError(
+            "no column risk, lp or S_<time>", "expected a prediction", "give --column risk=theirs"
+        )
+    risk = numbers(table, "risk") if "risk" in table.columns else 1 - numbers(table, columns[horizons[-1]])
+    report = StudyReport("survival", "Survival predictions")
+    report.checks.append(f"{time.size} cases, {int(event.sum())} events")
+    report.methods.append(
+        "Conventions of R: deaths before censorings at equal times, weights 1/G(t-); Uno without truncation"
+    )
+    harrell, uno = sv.harrell(time, event, risk), sv.uno(time, event, risk)
+    report.results |= {"harrell": harrell, "uno": uno}
+    report.metrics["harrell_c"] = (harrell.value, None, None)
+    report.metrics["uno_c"] = (uno.value, None, None)
+    report.tables.append(
+        Table("Concordance", ("index", "value"), (("Harrell", harrell.value), ("Uno", uno.value)))
+    )
+    rows, scores = [], []
+    for h in horizons:
+        s = numbers(table, columns[h]) if h in columns else None
+        area = float(sv.time_dependent_auc(time, event, risk if s is None else 1 - s, [h])[0])
+        score = None if s is None else float(sv.brier(time, event, s[:, None], [h])[0])
+        rows.append((f"{h:g}", area, score))
+        scores.append(score)
+        report.results[f"at {h:g}"] = {"auc": area, "brier": score}
+    report.tables.append(Table("At each horizon", ("time", "AUC", "Brier"), tuple(rows)))
+    known = [b for b in scores if b is not None]
+    if len(known) == len(horizons) > 1:
+        report.results["integrated_brier_left_step"] = sv.integrated_brier(horizons, known)
+        report.results["integrated_brier_trapezium"] = sv.integrated_brier(horizons, known, rule="trapezium")
+    km = sv.kaplan_meier(time, event)
+    report.plots.append(
+        (
+            "Kaplan-Meier estimate of all cases",
+            curves([("observed", km.times, km.values)], "time", "survival"),
+        )
+    )
+    return report
