@@ -98,7 +98,9 @@ def spacy_peers() -> dict[str, Tag]:
 
     try:
         import medspacy
+        from loguru import logger
 
+        logger.remove()  # PyRuSH writes a line for every sentence
         medspacy_nlp = medspacy.load(medspacy_enable={"medspacy_pyrush", "medspacy_context"})
 
         def by_medspacy(text: str, spans: list[tuple[int, int]]) -> list[bool]:
