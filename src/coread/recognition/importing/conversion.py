@@ -81,15 +81,67 @@ def onnx_of(network: Module, shape: Sequence[int], *, script: bool) -> bytes:
             )
     except Exception as error:  # every operator that ONNX lacks has a class of its own
         raise DataError(f"the network can't be converted to ONNX ({str(error)[:200]})") from error
-    return buffer.getvalue()
+    return _exact_norms(buffer.getvalue(), len(shape) - 1)
+
+
+def _exact_norms(content: bytes, axes: int) -> bytes:
+    """Instance normalisation written out: means axis by axis, first of the values, then of squares.
+
+    ONNX Runtime sums a whole volume in single precision, and is off by 1e-2 on one that is mostly empty.
+    """
+    onnx = require("onnx", extra="train")
+    make, constant = onnx.helper.make_node, onnx.numpy_helper.from_array
+    model = onnx.load_from_string(content)
+    nodes = []
+    for count, node in enumerate(model.graph.node):
+        if node.op_type != "InstanceNormalization":
+            nodes.append(node)
+            continue
+        (x, scale, shift), (y,) = node.input, node.output
+        epsilon = next((a.f for a in node.attribute if a.name == "epsilon"), 1e-5)
+        p = f"norm{count}_"
+        model.graph.initializer.extend(
+            [
+                constant(np.float32(epsilon), p + "epsilon"),
+                constant(np.array([-1, *[1] * axes]), p + "column"),
+                *(constant(np.array([axis]), f"{p}axis{axis}") for axis in range(2, 2 + axes)),
+            ]
+        )
+
+        def mean(source: str, target: str, p: str = p) -> list[Any]:
+            names = [source, *(f"{target}{n}" for n in range(1, axes)), target]
+            return [
+                make("ReduceMean", [names[n], f"{p}axis{1 + axes - n}"], [names[n + 1]], keepdims=1)
+                for n in range(axes)
+            ]
+
+        nodes += [
+            *mean(x, p + "mean"),
+            make("Sub", [x, p + "mean"], [p + "away"]),
+            make("Mul", [p + "away", p + "away"], [p + "square"]),
+            *mean(p + "square", p + "variance"),
+            make("Add", [p + "variance", p + "epsilon"], [p + "positive"]),
+            make("Sqrt", [p + "positive"], [p + "deviation"]),
+            make("Div", [p + "away", p + "deviation"], [p + "normal"]),
+            make("Reshape", [scale, p + "column"], [p + "scale"]),
+            make("Reshape", [shift, p + "column"], [p + "shift"]),
+            make("Mul", [p + "normal", p + "scale"], [p + "scaled"]),
+            make("Add", [p + "scaled", p + "shift"], [y]),
+        ]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    return bytes(model.SerializeToString())
 
 
 def check_same(content: bytes, network: Module, shape: Sequence[int]) -> float:
-    """Return the largest difference of an ONNX network from the original on noise and on a ramp.
+    """Return the largest difference of an ONNX network from the original on three images.
 
-    The original answers in double precision where it can, so that its own rounding is not counted: deep
-    networks in single precision differ from themselves by as much. The difference is relative to the
-    largest value of the original where that is above 1.
+    They are noise, a ramp, and noise in the middle of an empty image, as a head lies in its field of view.
+
+    The original answers in double precision where it can, so that its own rounding is not counted. The
+    difference is relative to the largest value of the original where that is above 1. It may be above
+    1e-4 only on an image on which the original in single precision is off by as much: no file of single
+    precision can be nearer there.
 
     Args:
         content: The ONNX file.
@@ -97,24 +149,30 @@ def check_same(content: bytes, network: Module, shape: Sequence[int]) -> float:
         shape: Of one case, channels first.
 
     Raises:
-        DataError: It is above 1e-4.
+        DataError: It is larger.
     """
     converted = Network(content)
     ((name, _),) = converted.inputs.items()
     ramp = np.linspace(-1, 1, int(np.prod(shape)), dtype=np.float32).reshape(1, *shape)
     noise = np.random.default_rng(0).standard_normal((1, *shape)).astype(np.float32)
     largest = 0.0
-    for image in (noise, ramp):
+    middle = np.zeros_like(noise)
+    inside = (slice(None), slice(None), *(slice(n // 4, n - n // 4) for n in shape[1:]))
+    middle[inside] = 1 + 0.2 * noise[inside]
+    for image in (noise, ramp, middle):
         expected = _exact(network, image)
         got = converted.run({name: image})[converted.outputs[0]]
         if got.shape != expected.shape:
             raise DataError(f"ONNX answers in shape {got.shape}", f"{expected.shape}, as the original")
         scale = max(1.0, float(np.abs(expected).max()))
-        largest = max(largest, float(np.abs(got - expected).max()) / scale)
-    if not largest <= TOLERANCE:
-        raise DataError(
-            f"the converted network differs from the original by {largest:.2g}", f"at most {TOLERANCE:g}"
-        )
+        difference = float(np.abs(got - expected).max()) / scale
+        own = float(np.abs(torch_predictor(network)(image) - expected).max()) / scale
+        if not difference <= max(TOLERANCE, own):
+            raise DataError(
+                f"the converted network differs from the original by {difference:.2g}",
+                f"at most {max(TOLERANCE, own):.2g}",
+            )
+        largest = max(largest, difference)
     return largest
 
 
