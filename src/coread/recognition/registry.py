@@ -17,6 +17,7 @@ from coread.recognition.runtime import load_card, read_weights
 
 MODELS = MappingProxyType(
     {
+        "adrenal_shape": "coread.recognition.adrenal_shape",
         "cxr_pneumonia": "coread.recognition.cxr_pneumonia",
         "lung_fields": "coread.recognition.lung_fields",
         "lv_cine": "coread.recognition.lv_cine",

@@ -15,6 +15,7 @@ from coread.errors import InputError
 
 TRAINERS = MappingProxyType(
     {
+        "adrenal_shape": "coread.recognition.training.adrenal",
         "cxr_pneumonia": "coread.recognition.training.pneumonia",
         "lung_fields": "coread.recognition.training.lungs",
         "lv_cine": "coread.recognition.training.ventricle",
