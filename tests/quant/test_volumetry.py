@@ -5,7 +5,7 @@ import pytest
 
 from coread.core import Geometry, ImagePlane, Inputs, Mask, PlaneMask
 from coread.errors import NotApplicableError
-from coread.quant.volumetry import Volumetry, region_volume
+from coread.quant.volumetry import Volumetry, region_volume, volume_interval
 from coread.testing import check_analyzer
 from coread.testing.phantoms import ellipsoid, shell, sphere
 
@@ -38,6 +38,20 @@ def test_reference_spheres_count_exactly(shared) -> None:
         grid = Geometry.axial(labels.shape, (2.5, 0.7, 0.7))
         volume = region_volume(Mask(labels == ball["label"], grid))
         assert volume.value * 1000 == pytest.approx(ball["voxel_mm3"], rel=1e-9)
+
+
+@pytest.mark.parametrize("spacing_mm", [(1.0, 1.0, 1.0), (2.5, 0.7, 0.7)])
+def test_the_interval_of_a_sphere_is_its_surface_times_half_a_voxel(
+    spacing_mm: tuple[float, float, float],
+) -> None:
+    ball = sphere(20.0, spacing_mm)
+    interval, volume = volume_interval(ball), region_volume(ball).value
+    surface_mm2, voxel_mm = 4 * np.pi * 20.0**2, np.mean(spacing_mm)
+    assert interval.high - volume == pytest.approx(0.95 * surface_mm2 * voxel_mm / 2 / 1000, rel=0.02)
+    assert volume - interval.low == pytest.approx(interval.high - volume)
+    assert interval.low < 4 / 3 * np.pi * 20.0**3 / 1000 < interval.high
+    speck = Mask(np.ones((1, 1, 1), dtype=bool), Geometry.axial((1, 1, 1)))
+    assert volume_interval(speck).low == 0.0  # a single voxel may be almost nothing
 
 
 def test_each_region_is_measured_and_named() -> None:

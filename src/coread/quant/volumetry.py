@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from coread.core import Inputs, Mask, Measurement, Note, Quantity, Result
+from coread.core import Inputs, Interval, Mask, Measurement, Note, Quantity, Result
 from coread.core.vocabulary import VOLUME
 from coread.errors import NotApplicableError
 
@@ -31,6 +31,28 @@ def region_volume(mask: Mask) -> Quantity:
     return Quantity(voxels * mask.geometry.voxel_volume_mm3 / 1000.0, "mL")
 
 
+def volume_interval(mask: Mask) -> Interval:
+    """Return how far the volume may be off because voxels have a size.
+
+    The outline of a region is known to half a voxel. If all of it lies off by one distance, equally likely
+    anywhere from half a voxel inwards to half a voxel outwards, the volume is off by at most d = n v / 3:
+    n voxel faces between inside and outside, v the volume of a voxel. (Half a voxel at each face makes
+    n v / 2, and the faces see the surface one and a half times, by Cauchy's formula.) 95 % of the cases
+    lie within 0.95 d.
+
+    Returns:
+        In mL; errors of the outline beyond the size of a voxel are not in it.
+
+    References:
+        Cauchy's surface area formula; see Schneider and Weil, Stochastic and Integral Geometry, 2008.
+    """
+    padded = np.pad(mask.voxels, 1)
+    faces = sum(int(np.count_nonzero(np.diff(padded, axis=axis))) for axis in range(3))
+    half = 0.95 * faces * mask.geometry.voxel_volume_mm3 / 3 / 1000.0
+    volume = region_volume(mask).value
+    return Interval(max(volume - half, 0.0), volume + half, 0.95, "outline off by up to half a voxel")
+
+
 class Volumetry:
     """Measures the volume of every region of a segmentation."""
 
@@ -53,7 +75,13 @@ class Volumetry:
         )
         return Result(
             measurements=tuple(
-                Measurement(VOLUME, region_volume(mask), method="IBSI YEKZ", flags=(f"region {key}",))
+                Measurement(
+                    VOLUME,
+                    region_volume(mask),
+                    interval=volume_interval(mask),
+                    method="IBSI YEKZ",
+                    flags=(f"region {key}",),
+                )
                 for key, mask in masks.items()
             ),
             notes=notes,
