@@ -244,6 +244,17 @@ class _Reader:
             shown.part = shown.part or draft.part
             shown.organ = shown.organ or draft.organ
             shown.cues.extend(draft.cues)
+        return self._once(kept)
+
+    @staticmethod
+    def _once(drafts: list[_Draft]) -> list[_Draft]:
+        """Return drafts without those that say again what one before them says."""
+        kept: list[_Draft] = []
+        for draft in drafts:
+            where = (draft.side, draft.part, draft.organ)
+            same = [d for d in kept if (d.name, d.said.status) == (draft.name, draft.said.status)]
+            if not any(where in ((None, None, None), (d.side, d.part, d.organ)) for d in same):
+                kept.append(draft)
         return kept
 
     @staticmethod

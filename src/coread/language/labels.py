@@ -44,8 +44,21 @@ _LABEL_OF: Mapping[str, str] = {
 }
 # "X versus Y", "probable" and "borderline" count as the finding; other doubts do not
 _DOUBTS_THAT_COUNT = frozenset(
-    {"versus", "vs", "vs.", "vs .", "probable", "probably", "borderline", "uncertain", "apparent"}
+    {
+        "versus",
+        "vs",
+        "vs.",
+        "vs .",
+        "probable",
+        "probably",
+        "borderline",
+        "uncertain",
+        "apparent",
+        "questionable",
+    }
 )
+# a mass of these organs is none of the chest
+_ELSEWHERE = frozenset({"thyroid", "neck", "breast", "liver", "kidney", "adrenal", "pancreas", "spleen"})
 
 
 def labels(report: str | StructuredReport, language: str = "auto") -> dict[str, bool]:
@@ -74,6 +87,8 @@ def labels(report: str | StructuredReport, language: str = "auto") -> dict[str, 
 
 def _counts(finding: TextFinding, label: str) -> bool:
     if finding.subject != "patient" or finding.section in ("indication", "technique", "comparison"):
+        return False
+    if label in ("Mass", "Nodule") and (finding.location or "").split(" ")[0] in _ELSEWHERE:
         return False
     if finding.status == "present":
         return True

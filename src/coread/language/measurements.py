@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from dataclasses import dataclass
+from itertools import pairwise
 
 from coread.language.matching import Match, Matched, inside
 from coread.language.values import Words
@@ -24,6 +25,7 @@ _BARE = re.compile(rf"({_NUMBER}(?:\s*[x×*]\s*{_NUMBER}){{0,2}})\s*(?:to|-|–|
 _GROWN = re.compile(
     r"\b(?:from|increased|decreased|grown|grew|enlarged|changed)\b[^.;]{0,40}$|d[ea]n\s*$", re.I
 )
+_ABLATIVE = re.compile(r"['’]?[dt][ae]n\b")
 _SERIES = re.compile(r"\b(?:series|ser|se|seri)\s*[:#]?\s*(\d+)", re.I)
 _IMAGE = re.compile(
     r"\b(?:image|images|img|im|imaj|görüntü|kesit)(?:\s*(?:no|number|numara))?\s*[:#.]?\s*(\d+)", re.I
@@ -90,6 +92,9 @@ def sizes(
                 size.prior = size.weak = False
             else:  # a range
                 size.values = (*earlier, *size.values)
+    for size, following in pairwise(found):
+        if not following.prior and _ABLATIVE.match(text, size.end):
+            size.prior = True
     if sum(not size.prior for size in found) > 1 or any(size.weak for size in found):
         current = [s for s in found if not s.prior and not s.weak]
         if current and len(found) > 1:

@@ -138,7 +138,8 @@ def pi_rads(given: Given) -> Fired:
     "2019",
     "Silverman SG et al. Radiology 2019;292:475-488",
     inputs="wall_mm septa septa_mm nodule fluid_hu enhancing_wall wall_enhancing wall_smooth "
-    "wall_irregular septa_enhancing septa_smooth septa_irregular enhancing_nodule_mm nodule_margin calcification",
+    "wall_irregular septa_enhancing septa_smooth septa_irregular enhancing_nodule_mm "
+    "nodule_margin calcification",
     outputs="class_",
 )
 def bosniak(given: Given) -> Fired:
