@@ -8,6 +8,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from scipy.spatial import cKDTree
 from skimage.measure import marching_cubes
 
 from coread.core import Mask
@@ -133,13 +134,18 @@ def surface_distances(truth: Bools, mask: Bools, spacing_mm: Spacing) -> Surface
     sides = []
     for mine, other in ((0, 1), (1, 0)):
         area = table[codes[mine][borders[mine]]]
-        if borders[other].any():
-            far = ndimage.distance_transform_edt(~borders[other], sampling=spacing_mm)[borders[mine]]
-        else:
-            far = np.full(area.size, np.inf)
+        far = _nearest(np.argwhere(borders[mine]), np.argwhere(borders[other]), np.asarray(spacing_mm))
         order = np.argsort(far, kind="stable")
         sides += [far[order], area[order]]
     return Surfaces(*sides)
+
+
+def _nearest(points: NDArray[np.intp], others: NDArray[np.intp], spacing_mm: Floats) -> Floats:
+    """Return the distance of each point to the nearest other, made of whole steps so that it is exact."""
+    if not len(others):
+        return np.full(len(points), np.inf)
+    _, nearest = cKDTree(others * spacing_mm).query(points * spacing_mm)
+    return np.asarray(np.sqrt((((points - others[nearest]) * spacing_mm) ** 2).sum(axis=1)), dtype=np.float64)
 
 
 def mask_surfaces(truth: Mask, mask: Mask) -> Surfaces:

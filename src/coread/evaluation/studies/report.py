@@ -172,7 +172,8 @@ _PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8">
 body{font:15px/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;color:#1b1f24}
 table{border-collapse:collapse;margin:.5rem 0 1.5rem}th,td{border-bottom:1px solid #d5d9de;
 padding:.25rem .7rem;
-text-align:right}th:first-child,td:first-child{text-align:left}h2{font-size:1.1rem;margin-top:1.6rem}
+text-align:right}th:first-child,td:first-child{text-align:left}
+h2{font-size:1.1rem;margin-top:1.6rem}
 figure{display:inline-block;margin:.5rem}figcaption{color:#555}svg{max-width:100%;height:auto}
 </style></head><body><h1>{{ r.title }}</h1><p>Research use, not for diagnosis.</p>
 <h2>The table</h2><ul>{% for c in r.checks %}<li>{{ c }}</li>{% endfor %}</ul>
