@@ -115,6 +115,7 @@ def trained_record(
     cross-validation repeats the training on other divisions of train and val together.
     """
     del threads  # scikit-learn's trees use one
+    require("onnx", extra="train")  # before minutes of measuring
     import sklearn
 
     train, val = read_features(data, "train"), read_features(data, "val")
