@@ -42,7 +42,7 @@ _LABEL_OF: Mapping[str, str] = {
     "bronchial wall thickening": "Pleural_Thickening",
     "hiatal hernia": "Hernia",
 }
-# "X versus Y", "probable" and "borderline" count as the finding; other doubts do not
+# "X versus Y", "probable", "borderline" and "most ..." count as the finding; other doubts do not
 _DOUBTS_THAT_COUNT = frozenset(
     {
         "versus",
@@ -55,6 +55,7 @@ _DOUBTS_THAT_COUNT = frozenset(
         "uncertain",
         "apparent",
         "questionable",
+        "most",
     }
 )
 # a mass of these organs is none of the chest
