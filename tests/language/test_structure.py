@@ -7,6 +7,8 @@ import time
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from coread.errors import InputError
 from coread.language import StructuredReport, structure
@@ -202,3 +204,62 @@ def test_speed(shared: Path) -> None:
     for report in reports:
         structure(report, "en")
     assert len(reports) / (time.perf_counter() - start) > 500
+
+
+WORDS = [
+    "no",
+    "evidence",
+    "of",
+    "nodule",
+    "mass",
+    "effusion",
+    ",",
+    ".",
+    ";",
+    ":",
+    "(",
+    ")",
+    "\n",
+    "but",
+    "which",
+    "versus",
+    "possible",
+    "12",
+    "mm",
+    "2.2",
+    "x",
+    "1.4",
+    "cm",
+    "previously",
+    "from",
+    "to",
+    "left",
+    "right",
+    "upper",
+    "lobe",
+    "recommend",
+    "CT",
+    "in",
+    "3",
+    "months",
+    "yok",
+    "izlendi",
+    "saptanmadı",
+    "sağ",
+    "böbrekte",
+    "taş",
+    "İZLENMEDİ",
+    "önceki",
+    "8'den",
+]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.sampled_from(WORDS), max_size=40), st.sampled_from(["auto", "en", "tr"]))
+def test_words_in_any_order_keep_their_places(words: list[str], language: str) -> None:
+    text = " ".join(words)
+    report = structure(text, language)
+    cued = [*report.findings, *report.measurements, *report.recommendations]
+    assert all(report.text[c.start : c.end] == c.text for item in cued for c in item.cues)
+    assert report.document() == structure(text, language).document()
+    assert all(size.finding is None or size.finding < len(report.findings) for size in report.measurements)
