@@ -18,6 +18,7 @@ from coread.errors import InputError
 Grade = Literal["A", "B", "C", "guess"]
 LEVEL = 0.90
 DRAWS = 400
+UNCHECKED = "figures with a source were taken down from memory of it and wait to be checked against it"
 # how many patients a frequency without a source stands for
 _GUESS_COUNTS = 12.0
 _PRIOR_COUNTS = 60.0
@@ -241,6 +242,8 @@ def rank(
     )
     if guessed:
         notes.append(f"expert guess, no source: {', '.join(guessed)}")
+    if len(guessed) < len(seen):
+        notes.append(UNCHECKED)
     for name, by in dropped.items():
         notes.append(f"{name} is not counted: {by} of the same group says more")
     following = _next(known, prior, table, order, seen)
