@@ -85,9 +85,8 @@ def speed() -> None:
 
 def type_one(studies: int) -> None:
     """Print how often each test rejects at 5 % where both modalities are equal."""
-    print(
-        f"\nType-I error under Roe and Metz's null, {studies} studies of 5 readers, 50 + 50 cases, seed {SEED}"
-    )
+    print(f"\nType-I error under Roe and Metz's null, seed {SEED}:")
+    print(f"{studies} studies of 5 readers, 50 + 50 cases")
     rng = np.random.default_rng(SEED)
     rejected: dict[str, list[bool]] = {}
     for _ in range(studies):

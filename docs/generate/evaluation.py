@@ -93,6 +93,7 @@ def scores() -> Iterator[Row]:
         table = load(f"survival/surv_{name}_predictions.csv").astype(float)
         t, e, lp = (table[c].to_numpy() for c in ("time", "status", "lp"))
         yield f"survival, {name}: Harrell", want["harrell"], survival.harrell(t, e, lp).value
+        yield f"survival, {name}: Harrell, SE", want["harrell_se"], survival.concordance_se(t, e, lp)
         yield f"survival, {name}: Uno", want["uno_full_ipcw_n_over_G2"], survival.uno(t, e, lp).value
 
 
@@ -154,16 +155,16 @@ def chexnet() -> str:
         shifts.append(line(name, *means, f"{shift.psi:.2f}", *inside))
     sex = shift_of_labels(table["sex"][pa], table["sex"][~pa], "sex")
     parts = [
-        f"{len(table):,} films of {drawn.size:,} patients, NIH ChestX-ray14 (Wang et al. 2017), predictions of a",
-        "retrained CheXNet (Zech); labels mined from reports, so noisy. Intervals take the films of one patient",
-        "as a cluster. Recalibration (Platt) is fitted on half of the patients; slopes and errors before and",
-        "after are of the other half.",
+        f"{len(table):,} films of {drawn.size:,} patients, NIH ChestX-ray14 (Wang et al. 2017), predictions",
+        "of a retrained CheXNet (Zech); labels mined from reports, so noisy. Intervals take the films of one",
+        "patient as a cluster. Recalibration (Platt) is fitted on half of the patients; slopes",
+        "and errors before and after are of the other half.",
         "",
         *areas,
         "\n## Subgroups\n\nArea against all other films, Holm over the subgroups of one column.\n",
         *groups,
-        f"\n## From PA to AP\n\nThe mix of sexes differs too (chi-square, p {sex.p:.2g}). A population stability",
-        "index (PSI) above 0.25 is a large shift.\n",
+        f"\n## From PA to AP\n\nThe mix of sexes differs too (chi-square, p {sex.p:.2g}). A population",
+        "stability index (PSI) above 0.25 is a large shift.\n",
         *shifts,
     ]
     return "\n".join(parts) + "\n"

@@ -85,7 +85,9 @@ def test_layouts_as_they_are(shared: Path, tmp_path: Path) -> None:
     assert _results(tmp_path / "d")["wAFROC"]["test"]["p"] == pytest.approx(0.01157058, abs=1e-8)
     cox = folder / "survival/surv_gbsg2_predictions.csv"
     assert _run("survival", cox, "--out", tmp_path / "e", "--quiet") == 0
-    assert _results(tmp_path / "e")["harrell"]["value"] == pytest.approx(0.687654507845215, rel=1e-10)
+    assert _results(tmp_path / "e")["harrell"]["concordance"]["value"] == pytest.approx(
+        0.687654507845215, rel=1e-10
+    )
     binary, timed = (folder / f"decision/dcurves_df_{k}.csv" for k in ("binary", "surv"))
     assert _run("utility", binary, "--out", tmp_path / "f", "--quiet") == 0
     all_ = _results(tmp_path / "f")["treat all"]["net_benefit"]

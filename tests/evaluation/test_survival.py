@@ -81,3 +81,20 @@ def test_rules_of_integration_are_named():
     assert sv.integrated_brier([1.0, 3.0], [0.1, 0.2], rule="trapezium") == pytest.approx(0.15)
     with pytest.raises(InputError, match="left-step"):
         sv.integrated_brier([1.0, 3.0], [0.1, 0.2], rule="simpson")
+
+
+def test_standard_errors_equal_r(cohort):
+    t, e, lp, _, _, want = cohort
+    assert sv.concordance_se(t, e, lp) == pytest.approx(want["harrell_se"], rel=1e-10)
+    assert sv.concordance_se(t, e, lp, index="uno") == pytest.approx(want["uno_se"], rel=1e-10)
+
+
+def test_true_survival_is_calibrated_at_a_horizon_under_censoring():
+    rng = np.random.default_rng(1)
+    rate = np.exp(rng.normal(size=20_000))
+    death, end = rng.exponential(1 / rate), rng.exponential(2.0, rate.size)
+    predicted, observed = sv.calibration_at(np.minimum(death, end), death <= end, np.exp(-rate * 0.5), 0.5)
+    assert observed == pytest.approx(predicted, abs=0.05)
+    assert len(predicted) == 10
+    wrong, seen = sv.calibration_at(np.minimum(death, end), death <= end, np.exp(-rate * 0.1), 0.5)
+    assert (seen < wrong - 0.02).all()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from coread.errors import InputError
 from coread.evaluation import survival as sv
@@ -146,13 +147,16 @@ def survival_study(frame: pd.DataFrame, options: Options) -> StudyReport:
     report.methods.append(
         "Conventions of R: deaths before censorings at equal times, weights 1/G(t-); Uno without truncation"
     )
-    harrell, uno = sv.harrell(time, event, risk), sv.uno(time, event, risk)
-    report.results |= {"harrell": harrell, "uno": uno}
-    report.metrics["harrell_c"] = (harrell.value, None, None)
-    report.metrics["uno_c"] = (uno.value, None, None)
-    report.tables.append(
-        Table("Concordance", ("index", "value"), (("Harrell", harrell.value), ("Uno", uno.value)))
-    )
+    z = float(stats.norm.ppf(0.5 + options.level / 2))
+    indices = []
+    for name, found in (("harrell", sv.harrell(time, event, risk)), ("uno", sv.uno(time, event, risk))):
+        se = sv.concordance_se(time, event, risk, index="uno" if name == "uno" else "harrell")
+        low, high = max(found.value - z * se, 0.0), min(found.value + z * se, 1.0)
+        report.results[name] = {"concordance": found, "se": se, "low": low, "high": high}
+        report.metrics[f"{name}_c"] = (found.value, low, high)
+        indices.append((name.capitalize(), found.value, se, low, high))
+    report.methods.append("Standard errors of concordance by the infinitesimal jackknife, normal intervals")
+    report.tables.append(Table("Concordance", ("index", "value", "SE", "low", "high"), tuple(indices)))
     rows, scores = [], []
     for h in horizons:
         s = numbers(table, columns[h]) if h in columns else None
