@@ -82,8 +82,8 @@ def test_covariances_of_missing_readings_equal_the_jackknife_by_leaving_out(simu
     c = cov.reshape(2, 3, 2, 3)
     found = analyse(s, method="jackknife").components
     cov1 = np.mean([c[0, r, 1, r] for r in range(3)])
-    assert found.cov1 == pytest.approx(cov1, rel=2e-2)
-    assert found.variance == pytest.approx(np.trace(cov) / 6, rel=2e-2)
+    assert found.cov1 == pytest.approx(cov1, rel=1e-10)
+    assert found.variance == pytest.approx(np.trace(cov) / 6, rel=1e-10)
 
 
 @pytest.mark.parametrize("figure", ["sensitivity", "specificity"])

@@ -52,7 +52,6 @@ class Options:
         fixed: What the conclusion of a reader study is limited to.
         margin: Of non-inferiority.
         tolerance_mm: Of the surface Dice.
-        seed: Of what is drawn.
     """
 
     level: float = 0.95
@@ -68,7 +67,6 @@ class Options:
     fixed: str = "none"
     margin: float = 0.05
     tolerance_mm: float = 2.0
-    seed: int = 1
 
     def __post_init__(self) -> None:
         if not 0.5 <= self.level < 1:
