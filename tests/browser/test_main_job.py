@@ -66,7 +66,7 @@ def test_a_study_is_read_alone_compared_decided_reported_and_signed(
     text = page.locator("body").inner_text()
     assert "Planted" not in text
     assert "0.81" not in text
-    assert page.get_by_role("tab").count() == 3
+    assert page.get_by_role("tab").count() == 5
 
     # a finding by click and F, words from the vocabulary, no effusion by one button
     to_slice(page, known.NODULE[0])

@@ -92,6 +92,17 @@ def test_the_pages_are_accessible_in_both_themes(
     page.get_by_role("tab", name="Measures").click()
     keep(page, f"measures-{theme}")
     accessible(page)
+    page.get_by_role("tab", name="Text", exact=True).click()
+    page.get_by_label("Dictate, write or paste report text").fill("No effusion. 6 mm nodule. Pneumothorax.")
+    page.get_by_role("button", name="Guideline fleischner").click()
+    page.get_by_label("mean diameter mm").wait_for()
+    keep(page, f"text-{theme}")
+    accessible(page)
+    page.get_by_role("tab", name="Differential").click()
+    page.get_by_role("button", name="Rank the diagnoses").click()
+    page.locator("[data-diagnosis]").first.wait_for()
+    keep(page, f"differential-{theme}")
+    accessible(page)
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -1,7 +1,7 @@
 /** Every call of the page to the server: JSON in and out, problems as errors, versions as ETags. */
 import type {
-  Card, Comparison, DecisionRequest, Export, Finding, IntakePage, Job, Language, Me, Problem, Reading, Report,
-  Section, Study, VocabularyEntry, Worklist, WorklistFilter,
+  Card, Comparison, DecisionRequest, Differential, DifferentialArea, DifferentialRequest, Export, Finding, Guideline, GuidelineAnswer,
+  GuidelineInputs, IntakePage, Job, Language, Me, Problem, Reading, Report, Section, Study, TextStructure, VocabularyEntry, Worklist, WorklistFilter,
 } from "./types";
 
 /** Where the server is: beside the page, on one origin. */
@@ -63,6 +63,13 @@ export const api = {
   vocabulary: (language: Language) => json<VocabularyEntry[]>(`vocabulary?${query({ language })}`),
   intake: (role: string, cursor?: string) => json<IntakePage>(`intake?${query({ role, cursor })}`),
   job: (id: string) => json<Job>(`jobs/${encodeURIComponent(id)}`),
+  structure: (text: string, patient: Pick<DifferentialRequest, "age" | "sex">, signal?: AbortSignal) =>
+    json<TextStructure>("report-text/structure", { ...body("POST", { text, language: "auto", ...patient }), signal }),
+  guidelines: () => json<Guideline[]>("guidelines"),
+  guideline: (name: string, inputs: GuidelineInputs) =>
+    json<GuidelineAnswer>(`guidelines/${encodeURIComponent(name)}`, body("POST", { inputs })),
+  areas: () => json<DifferentialArea[]>("differential"),
+  differential: (request: DifferentialRequest) => json<Differential>("differential", body("POST", request)),
   models: () => json<Card[]>("models"),
   /** The bytes of an address that the API gave (pixels, maps, segments). */
   bytes: async (address: string, signal?: AbortSignal) => (await call(address, { signal })).arrayBuffer(),

@@ -1,5 +1,5 @@
 import type { UseQueryResult } from "@tanstack/react-query";
-import type { RefObject } from "react";
+import { useState, type RefObject } from "react";
 import type { Comparison, Concept, DecisionRequest, Finding, MapInfo, Reading, ReadingState, Study, VocabularyEntry } from "../api/types";
 import { KeyHint } from "../app/KeyHint";
 import { Problem } from "../app/Problem";
@@ -8,14 +8,16 @@ import type { Measure, ViewerAction, ViewerState } from "../viewer/state";
 import { AlonePanel } from "./AlonePanel";
 import { ComparePanel } from "./ComparePanel";
 import type { Mode } from "./DecisionBox";
+import { DifferentialPanel } from "./DifferentialPanel";
 import type { Draft, DraftAction } from "./draft";
 import { listOrder } from "./findings";
 import { MapControls } from "./MapControls";
 import { MeasuresPanel } from "./MeasuresPanel";
 import { PriorReportPanel } from "./PriorReportPanel";
 import { ReportPanel } from "./ReportPanel";
+import { ReportTextPanel } from "./ReportTextPanel";
 
-export type Tab = "findings" | "measures" | "prior" | "report";
+export type Tab = "findings" | "measures" | "prior" | "report" | "text" | "differential";
 
 export interface SidePanelProps {
   readonly study: Study;
@@ -65,6 +67,8 @@ export function SidePanel(props: SidePanelProps) {
   const { t } = useText();
   const { study, reading, shown, own, alone, signed, stage, tab, state } = props;
   const revealed = shown !== null;
+  // kept here, so that it is there again after a look at another tab
+  const [typed, setTyped] = useState("");
   const count = revealed ? listOrder(shown).length : own.length;
   const measured = state.measures.length + (shown?.measurements.length ?? 0);
   const tabs: [Tab, string][] = [
@@ -72,6 +76,8 @@ export function SidePanel(props: SidePanelProps) {
     ["measures", [t("measures.title"), measured || ""].join(" ").trim()],
     ["prior", t("prior.title")],
     ...(revealed ? [["report", t("report.title")] satisfies [Tab, string]] : []),
+    ["text", t("text.title")],
+    ["differential", t("differential.title")],
   ];
   return (
     <aside className="side" aria-label={t("reading.panel")}>
@@ -96,6 +102,8 @@ export function SidePanel(props: SidePanelProps) {
             canAttach={alone && props.selected !== null} state={props.toState} attach={props.attach} remove={(id) => props.dispatch({ do: "unmeasure", id })} />
         )}
         {tab === "prior" && <PriorReportPanel priors={study.priors} />}
+        {tab === "text" && <ReportTextPanel study={study} typed={typed} type={setTyped} />}
+        {tab === "differential" && <DifferentialPanel study={study} own={own} typed={typed} />}
         {tab === "report" && reading && (
           <ReportPanel uid={study.study} reading={reading} comparison={shown} stated={props.stated} writable={props.writable} addendum={props.addendum} />
         )}
