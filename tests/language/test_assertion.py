@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from coread.errors import InputError
-from coread.language import assert_phrase
+from coread.language import assert_phrase, structure
 
 
 def f1(pairs: list[tuple[bool, bool]]) -> float:
@@ -56,3 +56,20 @@ def test_another_person() -> None:
 def test_a_place_outside_is_refused() -> None:
     with pytest.raises(InputError, match="not in a text"):
         assert_phrase("x", 0, 5)
+
+
+@pytest.mark.parametrize(
+    ("text", "finding"),
+    [
+        ("6 mm non-solid nodule in the right upper lobe.", "nodule"),
+        ("Non-calcified nodule in the left lower lobe.", "nodule"),
+        ("Noncalcified 4 mm nodule.", "nodule"),
+        ("Non-displaced fracture of the fifth rib.", "fracture"),
+        ("Non-enhancing lesion in the liver, 12 mm.", "lesion"),
+        ("Non obstructing stone in the left kidney.", "calculus"),
+        ("Non-specific opacity at the left base.", "opacity"),
+    ],
+)
+def test_a_quality_that_begins_with_non_denies_nothing(text: str, finding: str) -> None:
+    found = {f["finding"]: f["status"] for f in structure(text, "en").document()["findings"]}
+    assert found[finding] == "present"
