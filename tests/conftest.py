@@ -45,7 +45,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     wrong = [
         f"{node}: {why}"
         for node, why in session.config.stash[_SKIPPED]
-        if not any(word in why.lower() for word in ("gpu", "torch", "`train`"))
+        if not any(word in why.lower() for word in ("gpu", "torch", "coread[train]"))
     ]
     if wrong:
         print("\nskipped, although everything is installed here:", *wrong, sep="\n  ")

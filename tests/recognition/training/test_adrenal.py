@@ -31,7 +31,7 @@ def cases(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_onnx_equals_scikit_learn_also_at_the_thresholds_of_its_trees() -> None:
-    pytest.importorskip("onnx")
+    pytest.importorskip("onnx", reason="needs onnx: pip install 'coread[train]'")
     features, labels = cases(300)
     features = np.round(features, 2)  # many values tie with thresholds
     plan = Plan(members=3, trees=40)
@@ -65,7 +65,7 @@ def test_calibration_recovers_a_known_slope() -> None:
 
 
 def test_training_is_seeded_and_ends_where_the_run_time_begins(shared: Path, tmp_path: Path) -> None:
-    pytest.importorskip("onnx")
+    pytest.importorskip("onnx", reason="needs onnx: pip install 'coread[train]'")
     with np.load(shared / FILE, allow_pickle=False) as file:
         some = {name: file[name][:30] for name in file.files}
     np.savez(tmp_path / "some.npz", **some)
