@@ -15,7 +15,6 @@ import statistics
 import tempfile
 import threading
 import time
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -29,17 +28,7 @@ from coread.storage import Library
 from coread.testing.demo.dicom import SimulatedStudy, write_ct
 from coread.workflow.intake import ingest
 
-STUDY = SimulatedStudy(
-    seed=1,
-    key="benchmark",
-    patient_id="B",
-    patient_name="SIMULATED^Benchmark",
-    birth=date(1970, 1, 1),
-    sex="F",
-    day=date(2026, 1, 1),
-    time="080000",
-    description="CT",
-)
+STUDY = SimulatedStudy(key="benchmark")
 STEPS = 60
 # one change of slice: from the key to the first frame after it was drawn
 SWITCH = """async (keys) => {

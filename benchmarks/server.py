@@ -10,7 +10,6 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
-from datetime import date
 from pathlib import Path
 
 import httpx
@@ -24,17 +23,7 @@ from coread.testing.demo.dicom import SimulatedStudy, write_ct
 from coread.workflow.intake import ingest
 
 GRID = Geometry.axial((120, 512, 512), spacing_mm=(2.5, 0.7, 0.7))
-STUDY = SimulatedStudy(
-    seed=1,
-    key="benchmark",
-    patient_id="P",
-    patient_name="SIMULATED^Benchmark",
-    birth=date(1960, 1, 1),
-    sex="F",
-    day=date(2026, 1, 1),
-    time="080000",
-    description="CT",
-)
+STUDY = SimulatedStudy(key="benchmark")
 OCTETS = {"Accept": 'multipart/related; type="application/octet-stream"; transfer-syntax=*'}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -20,17 +19,7 @@ def make_study(folder: Path) -> None:
     thorax = voxelise(Thorax(sex="M", emphysema=0.8), shape=shape, spacing_mm=spacing_mm)
     hu = np.clip(np.rint(thorax.hu), -1024, 3071).astype(np.int16)
     grid = Geometry.axial(shape, spacing_mm, thorax.origin_mm)
-    header = SimulatedStudy(
-        seed=1,
-        key="example",
-        patient_id="SIM-EXAMPLE",
-        patient_name="SIMULATED^Example",
-        birth=date(1960, 1, 1),
-        sex="M",
-        day=date(2026, 1, 15),
-        time="101500",
-        description="SIMULATED CT chest",
-    )
+    header = SimulatedStudy(key="example", patient_name="SIMULATED^Example")
     write_ct(hu, grid, header, folder, description="chest", kernel="none")
 
 

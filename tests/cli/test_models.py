@@ -115,3 +115,22 @@ def test_training_says_what_is_missing(tmp_path: Path) -> None:
     except ImportError:
         with pytest.raises(MissingExtraError, match=r"coread\[train\]"):
             train("cxr_pneumonia", "--data", str(data), "--out", out)
+
+
+@pytest.mark.parametrize("model", ["cxr_pneumonia", "lv_cine"])
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 broken", b"\x93NUMPY no archive"])
+def test_a_file_that_is_empty_or_broken_is_refused_by_its_name(
+    model: str, content: bytes, tmp_path: Path
+) -> None:
+    path = tmp_path / "given.npz"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"given\.npz"):
+        run("evaluate", model, "--data", str(path))
+
+
+def test_figures_on_the_models_own_training_data_say_so(shared: Path) -> None:
+    data = shared / "images/chest/montgomery_lungs"
+    document = json.loads(run("evaluate", "lung_fields", "--data", str(data), "--json")[1])
+    assert any("Trained on: Montgomery" in note and "too good" in note for note in document["notes"])
+    with pytest.raises(DataError, match="no figure"):
+        run("verify", "lung_fields", "--data", str(data))

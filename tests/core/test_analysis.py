@@ -80,6 +80,11 @@ def test_a_card_that_says_too_little_or_too_much_is_refused(change: dict) -> Non
         card_from_table({**TABLE, **change})
 
 
+def test_a_card_says_which_of_its_fields_are_missing() -> None:
+    with pytest.raises(InputError, match="does not say kind, intended_use"):
+        card_from_table({k: v for k, v in TABLE.items() if k not in ("kind", "intended_use")})
+
+
 def test_codes_of_the_vocabulary_are_those_of_the_dictionary() -> None:
     for name, concept in {
         "PleuralEffusion": vocabulary.PLEURAL_EFFUSION,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -57,17 +57,7 @@ CT = SimulatedStudy(
     time="070000",
     description="CT chest",
 )
-PRIOR = SimulatedStudy(
-    seed=1,
-    key="prior",
-    patient_id="P1",
-    patient_name="SIMULATED^Ayşe",
-    birth=date(1960, 1, 1),
-    sex="F",
-    day=date(2025, 3, 1),
-    time="070000",
-    description="CT chest",
-)
+PRIOR = replace(CT, key="prior", day=date(2025, 3, 1))
 FILM = SimulatedStudy(
     seed=1,
     key="film",

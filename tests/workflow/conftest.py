@@ -125,15 +125,7 @@ def small_ct(tmp_path: Path) -> tuple[Path, np.ndarray]:
     hu = np.full(grid.shape, -700, np.int16)
     hu[2:4, 5:9, 6:12] = 40
     study = SimulatedStudy(
-        seed=7,
-        key="small",
-        patient_id="SIM-1",
-        patient_name="SIMULATED^Işık",
-        birth=date(1960, 5, 14),
-        sex="F",
-        day=date(2026, 5, 14),
-        time="091200",
-        description="SIMULATED CT",
+        key="small", patient_name="SIMULATED^Işık", birth=date(1960, 5, 14), day=date(2026, 5, 14)
     )
     folder = tmp_path / "studies"
     write_ct(hu, grid, study, folder, description="test", kernel="none")

@@ -84,10 +84,18 @@ def test_the_command_keeps_a_library_for_the_server(
     assert run("audit", "verify", "--library", str(folder)) == 0
 
 
+def test_looking_at_a_library_that_is_not_there_makes_none(tmp_path: Path) -> None:
+    for verb in ("verify", "show"):
+        assert run("audit", verb, "--library", str(tmp_path / "nowhere")) == 3
+    assert not (tmp_path / "nowhere").exists()
+
+
 def test_wrong_words_end_with_their_codes(small_ct: tuple[Path, np.ndarray], tmp_path: Path) -> None:
     assert run("read") == 2
     assert run("read", str(small_ct[0])) == 3
     assert run("read", str(tmp_path / "nowhere"), "--json") == 3
+    (tmp_path / "empty").mkdir()
+    assert run("read", str(tmp_path / "empty"), "--json") == 3
     assert run("read", str(small_ct[0]), "--out", str(tmp_path / "x"), "--formats", "sr,docx") == 3
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from datetime import date, datetime
 from types import MappingProxyType
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -253,6 +253,10 @@ def card_from_table(table: Mapping[str, Any]) -> Card:
         unknown = sorted(set(values) - set(known))
         if unknown:
             raise InputError(f"a card has no field {', '.join(unknown)}; it has {', '.join(known)}")
+        given = {"needs", "metrics", "references", *values}
+        missing = [f.name for f in fields(Card) if f.name not in given and f.default is MISSING]
+        if missing:
+            raise InputError(f"the card does not say {', '.join(missing)}")
         card = Card(needs=needs, metrics=metrics, references=references, **values)
     except (TypeError, KeyError, AttributeError) as error:
         raise InputError(f"the card is not complete: {error}") from error

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -75,20 +77,35 @@ def read_labelled(path: Path, classes: Sequence[str], *, part: Part | None = Non
     return _from_npz(path, part)
 
 
-def _from_npz(path: Path, part: Part | None) -> Labelled:
+@contextmanager
+def arrays_of(path: Path) -> Iterator[Mapping[str, NDArray[Any]]]:
+    """Give the arrays of a ``.npz`` file by name, loaded when they are asked for.
+
+    Raises:
+        DataError: It is no such file, is damaged, or holds pickles.
+    """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            there = [p for p in PARTS if f"{p}_images" in file and f"{p}_labels" in file]
-            wanted = part or (there[0] if there else None)
-            if wanted not in there:
-                raise DataError(
-                    f"{path.name} with {', '.join(sorted(file)) or 'no array'}",
-                    f"arrays {wanted or 'test'}_images and {wanted or 'test'}_labels",
-                )
-            images, labels = file[f"{wanted}_images"], file[f"{wanted}_labels"]
-            train = file["train_images"] if wanted != "train" and "train_images" in file else images[:0]
-    except (ValueError, OSError) as error:
-        raise DataError(f"{path.name} can't be read: {error}", "a .npz file without pickles") from error
+        file = np.load(path, allow_pickle=False)
+        if not isinstance(file, np.lib.npyio.NpzFile):
+            raise DataError(f"{path.name} holds a single array", "a .npz file with named arrays")
+        with file:
+            yield file
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        words = str(error) or "it is empty"
+        raise DataError(f"{path.name} can't be read: {words}", "a .npz file without pickles") from error
+
+
+def _from_npz(path: Path, part: Part | None) -> Labelled:
+    with arrays_of(path) as file:
+        there = [p for p in PARTS if f"{p}_images" in file and f"{p}_labels" in file]
+        wanted = part or (there[0] if there else None)
+        if wanted not in there:
+            raise DataError(
+                f"{path.name} with {', '.join(sorted(file)) or 'no array'}",
+                f"arrays {wanted or 'test'}_images and {wanted or 'test'}_labels",
+            )
+        images, labels = file[f"{wanted}_images"], file[f"{wanted}_labels"]
+        train = file["train_images"] if wanted != "train" and "train_images" in file else images[:0]
     if len(images) != labels.size:
         raise DataError(f"{len(images)} pictures and {labels.size} labels", "one label for each picture")
     seen = {picture.tobytes() for picture in train}

@@ -21,7 +21,7 @@ from coread.core import (
     TimeSeries,
 )
 from coread.errors import DataError, NotApplicableError
-from coread.recognition.labelled import Part
+from coread.recognition.labelled import Part, arrays_of
 from coread.recognition.metrics import bootstrap_mean, dice
 from coread.recognition.registry import Evaluation
 from coread.recognition.runtime import Network, load_card, load_network
@@ -187,16 +187,14 @@ def read_frames(path: Path) -> Frames:
     Raises:
         DataError: The file has other arrays.
     """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            images = file["images"]
-            masks = np.unpackbits(file["lv_mask"], axis=-1)[..., : images.shape[-1]].astype(np.bool_)
-            patients = tuple(str(name) for name in file["patient"])
-            slices = (file["image_number"].astype(np.int64) - 1) // 20
-    except (OSError, ValueError, KeyError) as error:
-        raise DataError(
-            f"{path.name} can't be read: {error}", "arrays images, lv_mask, patient, image_number"
-        ) from error
+    names = ("images", "lv_mask", "patient", "image_number")
+    with arrays_of(path) as file:
+        if not all(name in file for name in names):
+            raise DataError(f"{path.name} with {', '.join(file) or 'no array'}", f"arrays {', '.join(names)}")
+        images = file["images"]
+        masks = np.unpackbits(file["lv_mask"], axis=-1)[..., : images.shape[-1]].astype(np.bool_)
+        patients = tuple(str(name) for name in file["patient"])
+        slices = (file["image_number"].astype(np.int64) - 1) // 20
     return Frames(images, masks, patients, slices)
 
 

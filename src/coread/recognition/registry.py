@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from coread.core import Card
-from coread.errors import InputError
+from coread.errors import DataError, InputError
 from coread.recognition.labelled import Part
 from coread.recognition.metrics import Estimate
 from coread.recognition.runtime import load_card, read_weights
@@ -112,18 +112,36 @@ def evaluate(model: str, data: Path, *, part: Part | None = None, threads: int =
     """
     module: Any = importlib.import_module(MODELS[known(model)])
     result: Evaluation = module.evaluate(data, part=part, threads=threads)
-    return result
+    own = (
+        f"Trained on: {card(model).training_data.split('. ')[0]}. Cases that are also in there were seen: on "
+        "them these figures are too good; the card tells those of unseen cases."
+    )
+    return replace(result, notes=(*result.notes, own))
 
 
 def verify(model: str, data: Path, *, threads: int = 1) -> tuple[Comparison, ...]:
     """Return the figures of the card that can be measured again on the validation part of the data.
 
     A figure of the card whose name ends in ``_validation`` is compared with the one measured now.
+
+    Raises:
+        DataError: The card has no such figure: its figures are of cross-validation.
     """
-    measured = evaluate(model, data, part="val", threads=threads).metrics
     ending = "_validation"
-    return tuple(
-        Comparison(metric.name, metric.value, measured[metric.name.removesuffix(ending)].value)
+    told = {
+        metric.name.removesuffix(ending): metric
         for metric in card(model).metrics
-        if metric.name.endswith(ending) and metric.name.removesuffix(ending) in measured
+        if metric.name.endswith(ending) and not metric.name.endswith("_cross_validation")
+    }
+    if not told:
+        raise DataError(
+            f"the card of {model} has no figure that its shipped weights can be measured for again",
+            "figures of a validation part that the weights have not seen",
+            f"`coread train {model}` measures its figures of cross-validation again",
+        )
+    measured = evaluate(model, data, part="val", threads=threads).metrics
+    return tuple(
+        Comparison(metric.name, metric.value, measured[name].value)
+        for name, metric in told.items()
+        if name in measured
     )

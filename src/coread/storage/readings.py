@@ -131,10 +131,6 @@ class ReadingStore:
         statement = self._db.insert(ReadingModel).values(study=reading.study, reader=reading.reader, **values)
         connection.execute(statement.on_conflict_do_update(index_elements=["study", "reader"], set_=values))
 
-    def all_of(self, study: str) -> tuple[tuple[Reading, int], ...]:
-        """Return every reading of a study with its version, by reader."""
-        return tuple(self.get(study, head.reader) for head in self.heads(study))
-
     def readers(self, study: str) -> tuple[str, ...]:
         """Return the readers who have opened a study to read it, sorted."""
         return tuple(head.reader for head in self.heads(study) if head.opened_at is not None)

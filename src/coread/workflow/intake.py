@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from coread.core import FileEntry, FileRole, InstanceHeader
-from coread.errors import CancelledError, DataError
+from coread.errors import CancelledError, DataError, InputError
 from coread.interop.dicom.elements import Limits
 from coread.interop.dicom.equality import difference
 from coread.interop.dicom.header import Instance, read_instance
@@ -112,12 +112,18 @@ def ingest(
         One entry a file.
 
     Raises:
-        InputError: A path does not exist.
+        InputError: A path does not exist, or there is no file at all.
         CancelledError: It was cancelled; taking the same paths again goes on, nothing is kept twice.
         TransportError: The disk or the database does not take it.
     """
     settings = settings or IntakeSettings()
     files = tuple(find_files(paths, settings.archives))
+    if not files:
+        raise InputError(
+            f"there is no file in {', '.join(map(str, paths))}",
+            "files, or folders with files",
+            "check the path",
+        )
     return _ingest(library, files, actor, settings, progress, cancelled)
 
 

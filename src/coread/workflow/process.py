@@ -18,6 +18,7 @@ from coread.workflow.intake import series_instances
 from coread.workflow.runner import LoadedStudy, Outcome, Progress, run_study
 
 JOB_KIND = "process"
+REGION_MODALITIES = ("SEG", "RTSTRUCT")
 
 
 def enqueue(library: Library, study: str, analyzers: Sequence[Registered], *, priority: int = 0) -> Job:
@@ -79,17 +80,20 @@ def load_study(library: Library, row: StudyRow, analyzers: Iterable[Registered] 
     """Return what any of the analyzers may ask for, or everything acquired where none are named."""
     needs = [need for r in analyzers or () for need in r.card.needs]
     wanted = {modality for need in needs for modality in need.modalities}
+    with_regions = any(need.role == "masks" for need in needs) and not set(REGION_MODALITIES).isdisjoint(
+        series.modality for series in library.instances.series(row.uid)
+    )
     anything = analyzers is None or any(
         need.role in ("volumes", "images", "series") and not need.modalities for need in needs
     )
     parts: list[SeriesPart] = []
     for series in library.instances.series(row.uid, scope="acquired"):
-        if not (anything or series.modality in wanted):
+        if not (anything or with_regions or series.modality in wanted):
             continue
         parts += _parts(series_instances(library, series.uid, scope="acquired"))
     info = StudyInfo(row.uid, row.time.date() if row.time else None, row.modalities, row.description or None)
     values = {part.key: part.value for part in parts}
-    masks = _masks(library, row.uid, values.values()) if any(n.role == "masks" for n in needs) else {}
+    masks = _masks(library, row.uid, values.values()) if with_regions else {}
     return LoadedStudy(info, patient_info(row), values, masks)
 
 
@@ -104,11 +108,11 @@ def _masks(library: Library, study: str, values: Iterable[object]) -> dict[str, 
     volumes = [value for value in values if isinstance(value, Volume)]
     found: dict[str, Mask | PlaneMask] = {}
     for series in library.instances.series(study):
-        if series.modality not in ("SEG", "RTSTRUCT"):
+        if series.modality not in REGION_MODALITIES:
             continue
         for instance in series_instances(library, series.uid):
             for volume in volumes:
-                with suppress(DataError):  # drawn on another volume, or fractional
+                with suppress(DataError, InputError):  # drawn on another volume, or fractional
                     for n, segment in enumerate(read_regions(instance.dataset, volume), start=1):
                         found[f"{instance.header.instance}:{n} {segment.concept.meaning}"] = segment.mask
                     break

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from coread.errors import DataError
 from coread.extras import require
+from coread.recognition.labelled import arrays_of
 from coread.recognition.metrics import auc
 from coread.recognition.training.export import onnx_bytes
 from coread.recognition.training.films import Change, changed, stretched
@@ -81,9 +82,9 @@ def read_pneumoniamnist(path: Path, part: str) -> Films:
     Raises:
         DataError: The file has no such part.
     """
-    with np.load(path, allow_pickle=False) as file:
+    with arrays_of(path) as file:
         if f"{part}_images" not in file:
-            raise DataError(f"{path.name} with {sorted(file)}", f"an array {part}_images")
+            raise DataError(f"{path.name} with {', '.join(file) or 'no array'}", f"an array {part}_images")
         films = file[f"{part}_images"].astype(np.float32)
         labels = file[f"{part}_labels"].reshape(-1).astype(np.int64)
     low, high = films.min((1, 2), keepdims=True), films.max((1, 2), keepdims=True)

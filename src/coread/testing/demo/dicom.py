@@ -42,15 +42,15 @@ class SimulatedStudy:
         character_set: DICOM term, such as ``ISO_IR 192``.
     """
 
-    seed: int
+    seed: int = 1
     key: str
-    patient_id: str
-    patient_name: str
-    birth: date
-    sex: Literal["F", "M"]
-    day: date
-    time: str
-    description: str
+    patient_id: str = "SIM-1"
+    patient_name: str = "SIMULATED^Patient"
+    birth: date = date(1970, 1, 1)
+    sex: Literal["F", "M"] = "F"
+    day: date = date(2026, 1, 15)
+    time: str = "080000"
+    description: str = "SIMULATED study"
     character_set: str = "ISO_IR 192"
 
     def uid(self, *parts: object) -> str:
