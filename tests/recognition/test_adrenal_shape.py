@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from coread.core import Geometry, Inputs, Mask
-from coread.core.vocabulary import OTHER_FINDING
+from coread.core.vocabulary import ADRENAL_LESION
 from coread.errors import DataError, NotApplicableError
 from coread.recognition import adrenal_shape, registry
 from coread.recognition.adrenal_shape import AdrenalShape, evaluate, network, probability, read_shapes
@@ -75,7 +75,7 @@ def test_a_glands_finding_has_its_place_and_volume(shared: Path) -> None:
     geometry = Geometry.axial((64, 64, 64), spacing_mm=(1.0, 1.0, 1.0))
     result = AdrenalShape().analyze(Inputs(masks={"totalseg:29392005": Mask(voxels[3], geometry)}))
     (finding,) = result.findings
-    assert finding.concept == OTHER_FINDING
+    assert finding.concept == ADRENAL_LESION
     assert finding.place == adrenal_shape.ADRENAL
     (volume,) = finding.measurements
     assert volume.quantity.unit == "mL"

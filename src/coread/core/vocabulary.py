@@ -1,7 +1,7 @@
 """The codes that CoRead speaks: findings with their parents, anatomy, measurements, maps.
 
 SNOMED CT identifiers are used where one is well known, DICOM's own codes for what DICOM defines, and the
-scheme ``99COREAD``, listed here and nowhere else, where none does.
+scheme ``99COREAD`` where none does: listed here, and for the parts of a report in `coread.interop.codes`.
 """
 
 from __future__ import annotations
@@ -68,6 +68,7 @@ WHITE_MATTER_LESION = _own("wm-lesion", "White matter lesion")
 BREAST_LESION = _own("breast-lesion", "Breast lesion")
 BREAST_MASS = _own("breast-mass", "Breast mass")
 BREAST_CALCIFICATION = _own("breast-calc", "Breast calcification")
+ADRENAL_LESION = _own("adrenal-lesion", "Adrenal hyperplasia or mass")
 OTHER_FINDING = _own("other", "Other finding")
 
 # measurements
@@ -83,6 +84,10 @@ EXPOSURE_CLIPPING = _own("clipping", "Part of the pixels at the ends of the rang
 
 # maps
 CLASS_ACTIVATION = _own("class-activation", "Class activation")
+GRAD_CAM = _own("grad-cam", "Gradient-weighted class activation")
+INTEGRATED_GRADIENTS = _own("integrated-grads", "Integrated gradients")
+OCCLUSION = _own("occlusion", "Occlusion sensitivity")
+RISE = _own("rise", "Importance by random masks")
 LOW_ATTENUATION = _own("low-attenuation", "Lung below -950 HU")
 PROBABILITY_MAP = _own("probability-map", "Probability")
 
@@ -114,6 +119,7 @@ _PARENTS: Mapping[CodedConcept, CodedConcept] = MappingProxyType(
         BREAST_LESION: ABNORMALITY,
         BREAST_MASS: BREAST_LESION,
         BREAST_CALCIFICATION: BREAST_LESION,
+        ADRENAL_LESION: ABNORMALITY,
         OTHER_FINDING: ABNORMALITY,
     }
 )

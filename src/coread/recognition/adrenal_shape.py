@@ -24,7 +24,7 @@ from coread.core import (
     Quantity,
     Result,
 )
-from coread.core.vocabulary import OTHER_FINDING, VOLUME
+from coread.core.vocabulary import ADRENAL_LESION, VOLUME
 from coread.errors import DataError, InputError, NotApplicableError
 from coread.recognition.labelled import Part, read_labelled
 from coread.recognition.metrics import bootstrap, classifier_figures
@@ -172,7 +172,7 @@ def _read(key: str, mask: Mask) -> tuple[Finding | None, Note | None]:
     return (
         Finding(
             id=f"{STEM}:{key}",
-            concept=OTHER_FINDING,
+            concept=ADRENAL_LESION,
             status="no_opinion" if note else "present" if present else "absent",
             origin=Model(STEM, card.version, model.digest, card.mode),
             probability=chance,

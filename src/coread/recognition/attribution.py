@@ -12,17 +12,13 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from coread.core import CodedConcept, Grid, Map
+from coread.core.vocabulary import GRAD_CAM, INTEGRATED_GRADIENTS, OCCLUSION, RISE
 from coread.errors import CancelledError, InputError
 from coread.extras import require
 from coread.recognition.inference import Cancel, Progress, resample_linear
 
 # (n, channels, *space) float32 to one number for each case: the score of the class that is explained
 Score = Callable[[NDArray[np.float32]], NDArray[np.floating[Any]]]
-
-OCCLUSION = CodedConcept("occlusion", "99COREAD", "Occlusion sensitivity")
-RISE = CodedConcept("rise", "99COREAD", "Importance by random masks")
-GRAD_CAM = CodedConcept("grad-cam", "99COREAD", "Gradient-weighted class activation")
-INTEGRATED_GRADIENTS = CodedConcept("integrated-gradients", "99COREAD", "Integrated gradients")
 
 
 def occlusion(

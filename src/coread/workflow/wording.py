@@ -46,6 +46,7 @@ _WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "breast-lesion": ("breast lesion", "meme lezyonu"),
         "breast-mass": ("breast mass", "meme kitlesi"),
         "breast-calc": ("breast calcification", "meme kalsifikasyonu"),
+        "adrenal-lesion": ("adrenal hyperplasia or mass", "adrenal hiperplazi veya kitle"),
         "other": ("other finding", "diğer bulgu"),
         "24028007": ("right", "sağ"),
         "7771000": ("left", "sol"),
@@ -118,6 +119,7 @@ _MODALITIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "breast-lesion": ("MG", "MR", "US"),
         "breast-mass": ("MG", "MR", "US"),
         "breast-calc": ("MG",),
+        "adrenal-lesion": ("CT", "MR"),
         "finding": (),
         "other": (),
     }
