@@ -24,6 +24,9 @@ MODELS = MappingProxyType(
     }
 )
 
+SHARE_ALIKE = frozenset({"body_part", "hippocampus"})
+"""Models whose weights were trained on CC BY-SA data and are under that licence, in a folder of their own."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evaluation:
@@ -88,13 +91,18 @@ def known(model: str) -> str:
     return model
 
 
+def weights_file(model: str) -> str:
+    """Return where a model's weights lie inside ``coread/recognition/weights``."""
+    return f"share_alike/{model}.onnx" if model in SHARE_ALIKE else f"{model}.onnx"
+
+
 def check_weights(model: str) -> int:
     """Return the size in bytes of a model's weights, checked against the digest on its card.
 
     Raises:
         DataError: The weights are absent or others.
     """
-    return len(read_weights(f"{known(model)}.onnx", card(model).weights or ""))
+    return len(read_weights(weights_file(known(model)), card(model).weights or ""))
 
 
 def evaluate(model: str, data: Path, *, part: Part | None = None, threads: int = 1) -> Evaluation:
