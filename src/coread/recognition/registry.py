@@ -19,6 +19,7 @@ MODELS = MappingProxyType(
     {
         "adrenal_shape": "coread.recognition.adrenal_shape",
         "cxr_pneumonia": "coread.recognition.cxr_pneumonia",
+        "hippocampus": "coread.recognition.hippocampus",
         "lung_fields": "coread.recognition.lung_fields",
         "lv_cine": "coread.recognition.lv_cine",
     }

@@ -17,6 +17,7 @@ TRAINERS = MappingProxyType(
     {
         "adrenal_shape": "coread.recognition.training.adrenal",
         "cxr_pneumonia": "coread.recognition.training.pneumonia",
+        "hippocampus": "coread.recognition.training.hippocampus",
         "lung_fields": "coread.recognition.training.lungs",
         "lv_cine": "coread.recognition.training.ventricle",
     }
