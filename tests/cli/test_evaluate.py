@@ -97,6 +97,16 @@ def test_layouts_as_they_are(shared: Path, tmp_path: Path) -> None:
     assert all_[4] == pytest.approx(0.179066057574345, rel=1e-10)
 
 
+def test_utility_of_two_scores_tells_how_the_second_moves_cases(tmp_path: Path) -> None:
+    rows = [(1, 0.2, 0.6), (1, 0.5, 0.4), (1, 0.4, 0.7), (0, 0.5, 0.3), (0, 0.3, 0.3), (0, 0.2, 0.1)]
+    table = tmp_path / "t.csv"
+    table.write_text("truth,old,new\n" + "\n".join(",".join(map(str, row)) for row in rows))
+    assert _run("utility", table, "--out", tmp_path / "o", "--quiet") == 0
+    found = _results(tmp_path / "o")
+    assert found["NRI new - old"]["value"] == pytest.approx(1 / 3 + 2 / 3)
+    assert found["IDI new - old"]["value"] == pytest.approx(0.6 / 3 + 0.3 / 3)
+
+
 def test_other_names_and_agreement(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table = tmp_path / "t.csv"
     rows = [[9, 2, 5, 8], [6, 1, 3, 2], [8, 4, 6, 8], [7, 1, 2, 6], [10, 5, 6, 9], [6, 2, 4, 7]]

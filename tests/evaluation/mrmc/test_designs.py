@@ -11,9 +11,19 @@ from coread.evaluation.mrmc.designs import (
     one_modality,
     split_plot,
 )
-from coread.evaluation.mrmc.planning import RoeMetz, cases_needed, power, roc_cases, roc_power, roe_metz
+from coread.evaluation.mrmc.planning import (
+    RoeMetz,
+    cases_needed,
+    power,
+    roc_cases,
+    roc_pair_cases,
+    roc_pair_power,
+    roc_power,
+    roe_metz,
+)
 from coread.evaluation.mrmc.study import ReaderStudy
 from coread.evaluation.mrmc.ustatistics import mean_area
+from coread.evaluation.roc import areas
 from coread.evaluation.tables import reader_table
 
 
@@ -134,6 +144,26 @@ def test_power_of_one_curve_equals_proc(reference):
     assert found == pytest.approx(want["power"], rel=1e-9)
     n = roc_cases(want["auc"], power=want["power"], ratio=want["ncontrols"] / want["ncases"])
     assert n == pytest.approx(want["ncases"], rel=1e-6)
+
+
+def test_cases_for_one_curve_equal_proc(reference):
+    """pROC with an area of 0.7, as many controls, power 0.95."""
+    want = reference("roc/proc_aSAH.json")["power"]["n_for_power_0.95"]
+    assert roc_cases(0.7, power=0.95) == pytest.approx(want["ncases"], rel=1e-9)
+
+
+def test_cases_for_two_curves_equal_proc(reference):
+    """pROC with `wfns` (its variance under the null hypothesis) and `ndka` of its data, power 0.9."""
+    want = reference("roc/proc_aSAH.json")["power"]["two_roc"]
+    table = reference("roc/proc_aSAH.csv")
+    sick = (table["outcome"] == "Poor").to_numpy()
+    found = areas(sick, table[["wfns", "ndka"]].to_numpy(dtype=float))
+    n = roc_pair_cases(found, int(sick.sum()), power=0.9)
+    assert n == pytest.approx(want["ncases"], rel=1e-9)
+    assert n * (~sick).sum() / sick.sum() == pytest.approx(want["ncontrols"], rel=1e-9)
+    assert roc_pair_power(found, n, int(sick.sum())) == pytest.approx(0.9, rel=1e-9)
+    with pytest.raises(InputError, match="do not differ"):
+        roc_pair_cases(found, 41, power=0.9, first=1, second=1)
 
 
 def test_simulated_areas_and_their_variance_are_the_models():

@@ -11,6 +11,7 @@ from scipy import optimize, stats
 from coread.errors import InputError
 from coread.evaluation.mrmc.obuchowski_rockette import Analysis
 from coread.evaluation.mrmc.study import ReaderStudy
+from coread.evaluation.roc import Areas
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +158,59 @@ def roc_cases(area: float, *, power: float, ratio: float = 1.0, alpha: float = 0
     if not 0.5 < area < 1:
         raise InputError(f"area {area:g}", "expected above 0.5 and below 1")
     return float(optimize.brentq(lambda n: _roc_power(area, n, ratio, alpha) - power, 1e-6, 1e9, xtol=1e-10))
+
+
+def roc_pair_power(
+    pilot: Areas, cases: float, pilot_cases: int, *, first: int = 0, second: int = 1, alpha: float = 0.05
+) -> float:
+    """Return the power of the two-sided test of two curves over the same cases, from a pilot.
+
+    Args:
+        pilot: Areas of a pilot with the planned ratio of diseased to healthy cases.
+        cases: Planned number of diseased cases.
+        pilot_cases: Number of diseased cases in the pilot.
+        first: Curve whose variance both have under the null hypothesis.
+        second: The other curve.
+        alpha: Two-sided.
+
+    References:
+        Obuchowski, McClish, Statistics in Medicine 16:1529 (1997), with DeLong's variances as pROC does.
+    """
+    effect, null, other = _pair(pilot, pilot_cases, first, second)
+    limit = float(stats.norm.ppf(1 - alpha / 2)) * null
+    return float(stats.norm.cdf((np.sqrt(cases) * effect - limit) / other))
+
+
+def roc_pair_cases(
+    pilot: Areas,
+    pilot_cases: int,
+    *,
+    power: float,
+    first: int = 0,
+    second: int = 1,
+    alpha: float = 0.05,
+) -> float:
+    """Return the number of diseased cases for a power; arguments as `roc_pair_power`.
+
+    Raises:
+        InputError: The power is not between 0 and 1, or the areas are equal.
+    """
+    if not 0 < power < 1:
+        raise InputError(f"power {power:g}", "expected between 0 and 1")
+    effect, null, other = _pair(pilot, pilot_cases, first, second)
+    z_alpha, z_beta = float(stats.norm.ppf(1 - alpha / 2)), float(stats.norm.ppf(power))
+    return float(((z_alpha * null + z_beta * other) / effect) ** 2)
+
+
+def _pair(pilot: Areas, cases: int, first: int, second: int) -> tuple[float, float, float]:
+    """Return the difference, and the deviations a case under the null and the alternative hypothesis."""
+    c = pilot.covariance * cases
+    effect = abs(float(pilot.area[first] - pilot.area[second]))
+    null = 2 * float(c[first, first] - c[first, second])
+    other = float(c[first, first] + c[second, second] - 2 * c[first, second])
+    if effect == 0 or min(null, other) <= 0:
+        raise InputError("two curves that do not differ", "expected areas that differ in the pilot")
+    return effect, float(np.sqrt(null)), float(np.sqrt(other))
 
 
 def _roc_power(area: float, cases: float, ratio: float, alpha: float) -> float:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy import stats
 
-from coread.errors import InputError
+from coread.errors import AnalysisError, InputError
 from coread.evaluation import survival as sv
 from coread.evaluation.calibration import calibration, equal_count_bins
+from coread.evaluation.reclassification import integrated_discrimination, net_reclassification
 from coread.evaluation.roc import check_truth
 from coread.evaluation.smooth import smooth_calibration
 from coread.evaluation.studies.report import Options, StudyReport, Table, curves
@@ -125,7 +127,33 @@ def utility_study(frame: pd.DataFrame, options: Options) -> StudyReport:
         Table("Net benefit", ("acting on", "5 %", "10 %", "20 %", "30 %", "50 %"), tuple(rows))
     )
     report.plots.append(("Decision curves", curves(lines, "threshold probability", "net benefit")))
+    if not options.horizon and len(names) > 1:
+        _add_reclassification(report, truth, {n: every[n] for n in names})
     return report
+
+
+def _add_reclassification(
+    report: StudyReport, truth: NDArray[np.bool_], scores: dict[str, NDArray[np.float64]]
+) -> None:
+    """Add how every later score moves cases against the first."""
+    (base, before), *others = scores.items()
+    rows = []
+    for name, after in others:
+        for title, measure in (("NRI", net_reclassification), ("IDI", integrated_discrimination)):
+            try:
+                found = measure(truth, before, after)
+            except AnalysisError as error:
+                report.checks.append(f"{title} of {name} against {base} left out: {error}")
+                continue
+            report.results[f"{title} {name} - {base}"] = found
+            limits = found.interval
+            rows.append((f"{title}, {name}", found.value, limits.low, limits.high, found.p))
+    if rows:
+        columns = (f"against {base}", "value", "low", "high", "p")
+        report.tables.append(Table("Reclassification", columns, tuple(rows)))
+        report.methods.append(
+            "Category-free NRI and IDI (Pencina 2008, 2011); the NRI also rises for badly calibrated scores"
+        )
 
 
 def survival_study(frame: pd.DataFrame, options: Options) -> StudyReport:
