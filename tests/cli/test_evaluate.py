@@ -97,6 +97,17 @@ def test_layouts_as_they_are(shared: Path, tmp_path: Path) -> None:
     assert all_[4] == pytest.approx(0.179066057574345, rel=1e-10)
 
 
+def test_survival_tells_errors_at_each_horizon_as_r(shared: Path, tmp_path: Path) -> None:
+    table = shared / "predict/survival/surv_veteran_predictions.csv"
+    want = json.loads((shared / "predict/survival/r_survival_metrics.json").read_text())["veteran"]
+    assert _run("survival", table, "--out", tmp_path / "o", "--quiet") == 0
+    found = _results(tmp_path / "o")
+    for row in want["auc"]:
+        got = found[f"at {row['times']}"]["auc"]
+        for ours, theirs in (("value", "AUC"), ("se", "se"), ("low", "lower"), ("high", "upper")):
+            assert got[ours] == pytest.approx(row[theirs], rel=1e-6)
+
+
 def test_utility_of_two_scores_tells_how_the_second_moves_cases(tmp_path: Path) -> None:
     rows = [(1, 0.2, 0.6), (1, 0.5, 0.4), (1, 0.4, 0.7), (0, 0.5, 0.3), (0, 0.3, 0.3), (0, 0.2, 0.1)]
     table = tmp_path / "t.csv"

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from coread.errors import InputError
 from coread.evaluation import survival as sv
+from coread.evaluation.roc import areas
 
 SETS = {"veteran": (60, 120, 180), "gbsg2": (365, 730, 1095, 1461)}
 tables = st.lists(st.tuples(st.integers(1, 8), st.booleans(), st.integers(0, 5)), min_size=4, max_size=30)
@@ -40,6 +41,25 @@ def test_areas_and_brier_scores_equal_risk_regression(cohort):
     for k in range(1, len(horizons)):
         whole = sv.integrated_brier(horizons[: k + 1], found[: k + 1])
         assert whole == pytest.approx(rows[horizons[k]]["IBS"], rel=1e-6)
+
+
+def test_their_standard_errors_equal_risk_regression(cohort):
+    t, e, lp, s, horizons, want = cohort
+    want_areas = {r["times"]: r["se"] for r in want["auc"]}
+    scores = {r["times"]: r["se"] for r in want["brier"] if r["model"] == "cox"}
+    found = sv.time_dependent_auc_se(t, e, lp, horizons)
+    assert found == pytest.approx([want_areas[h] for h in horizons], rel=1e-9)
+    assert sv.brier_se(t, e, s, horizons) == pytest.approx([scores[h] for h in horizons], rel=1e-9)
+
+
+def test_without_censoring_errors_are_those_of_a_mean_and_of_delong():
+    rng = np.random.default_rng(8)
+    t, risk = rng.permutation(60) + 1.0, rng.integers(0, 9, 60).astype(float)
+    loss = ((t > 30) - risk / 10) ** 2
+    found = sv.brier_se(t, np.ones(60), risk / 10, [30.0])
+    assert found == pytest.approx([loss.std(ddof=1) / np.sqrt(60)], rel=1e-12)
+    delong = np.sqrt(areas((t <= 30).astype(int), risk).covariance[0, 0])
+    assert sv.time_dependent_auc_se(t, np.ones(60), risk, [30.0])[0] == pytest.approx(delong, rel=0.02)
 
 
 @given(tables)

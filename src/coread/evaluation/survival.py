@@ -194,19 +194,93 @@ def time_dependent_auc(time: ArrayLike, event: ArrayLike, risk: ArrayLike, horiz
         Blanche, Dartigues, Jacqmin-Gadda, Statistics in Medicine 32:5381 (2013).
     """
     t, e = check_survival(time, event)
-    r = _check_risk(risk, t)
+    pairs = _pairs(t, e, _check_risk(risk, t), horizons)
+    return np.asarray([p.area for p in pairs])
+
+
+def time_dependent_auc_se(time: ArrayLike, event: ArrayLike, risk: ArrayLike, horizons: ArrayLike) -> Floats:
+    """Return the standard error of each time-dependent area, by its influence function.
+
+    That the censoring distribution was estimated is taken into account.
+
+    References:
+        Blanche, Dartigues, Jacqmin-Gadda, Statistics in Medicine 32:5381 (2013).
+    """
+    t, e = check_survival(time, event)
+    found = []
+    for p in _pairs(t, e, _check_risk(risk, t), horizons):
+        scale = t.size / (p.weight.sum() * p.control.sum())
+        cases = scale * p.weight * (p.below - p.area * p.control.sum())
+        influence = cases + scale * p.control * (p.above - p.area * p.weight.sum())
+        influence += _censoring_influence(t, e, p.horizon, cases)
+        found.append(_standard_error(influence))
+    return np.asarray(found)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Pairs:
+    """Cases and controls at a horizon: (cases,) each."""
+
+    horizon: float
+    weight: Floats  # of a case, 0 for others
+    control: Bools
+    below: Floats  # controls with less risk than a case, ties counting half
+    above: Floats  # weight of cases with more risk than a control
+    area: float
+
+
+def _pairs(t: Floats, e: Bools, r: Floats, horizons: ArrayLike) -> list[_Pairs]:
     g = censoring_distribution(t, e).before(t)
     found = []
     for horizon in np.atleast_1d(np.asarray(horizons, dtype=np.float64)):
         case, control = e & (t <= horizon), t > horizon
         if not case.any() or not control.any():
             raise InputError(f"horizon {horizon:g}", "expected deaths before and survivors after it")
-        w = 1.0 / g[case]
+        weight = np.divide(1.0, g, out=np.zeros(t.size), where=case)
         others = np.sort(r[control])
-        below = np.searchsorted(others, r[case], side="left")
-        equal = np.searchsorted(others, r[case], side="right") - below
-        found.append(float((w * (below + 0.5 * equal)).sum() / (w.sum() * others.size)))
-    return np.asarray(found)
+        below = (
+            case * (np.searchsorted(others, r, side="left") + np.searchsorted(others, r, side="right")) / 2
+        )
+        order = np.argsort(r[case], kind="stable")
+        sums = np.r_[0.0, np.cumsum(weight[case][order])]
+        ranked = r[case][order]
+        least, most = np.searchsorted(ranked, r, side="left"), np.searchsorted(ranked, r, side="right")
+        above = control * (sums[-1] - (sums[least] + sums[most]) / 2)
+        area = float((weight * below).sum() / (weight.sum() * others.size))
+        found.append(_Pairs(float(horizon), weight, control, below, above, area))
+    return found
+
+
+def _middle_rank(ranked: Floats, values: Floats) -> Floats:
+    """Return how many of the ranked lie below each value, ties counting half."""
+    low, high = np.searchsorted(ranked, values, side="left"), np.searchsorted(ranked, values, side="right")
+    return np.asarray((low + high) / 2)
+
+
+def _censoring_influence(t: Floats, e: Bools, horizon: float, weighted: Floats) -> Floats:
+    """Return what each case adds to a weighted mean by its part in the estimated censoring distribution.
+
+    Args:
+        t: (cases,) times.
+        e: (cases,) events.
+        horizon: Censorings after it don't matter.
+        weighted: (cases,) terms of the mean, each with its weight.
+    """
+    times, censored = np.unique(t[~e & (t <= horizon)], return_counts=True)
+    by_time = np.argsort(t, kind="stable")
+    later = np.r_[np.cumsum(weighted[by_time][::-1])[::-1], 0.0]
+    beyond = later[np.searchsorted(t[by_time], times, side="right")]
+    at_risk = t.size - np.searchsorted(t[by_time], times, side="left")
+    share = beyond / at_risk
+    expected = np.r_[0.0, np.cumsum(share * censored / at_risk)]
+    influence = -expected[np.searchsorted(times, t, side="right")]
+    own = ~e & (t <= horizon)
+    influence[own] += share[np.searchsorted(times, t[own])]
+    return np.asarray(influence)
+
+
+def _standard_error(influence: Floats) -> float:
+    return float(influence.std(ddof=1) / np.sqrt(influence.size))
 
 
 def brier(time: ArrayLike, event: ArrayLike, survival: ArrayLike, horizons: ArrayLike) -> Floats:
@@ -222,20 +296,43 @@ def brier(time: ArrayLike, event: ArrayLike, survival: ArrayLike, horizons: Arra
         Graf et al., Statistics in Medicine 18:2529 (1999).
     """
     t, e = check_survival(time, event)
+    return np.asarray(_losses(t, e, survival, horizons).mean(axis=0))
+
+
+def brier_se(time: ArrayLike, event: ArrayLike, survival: ArrayLike, horizons: ArrayLike) -> Floats:
+    """Return the standard error of each Brier score by its influence function, arguments as `brier`.
+
+    That the censoring distribution was estimated is taken into account; the prediction is taken as given.
+
+    References:
+        Gerds, Schumacher, Biometrical Journal 48:1029 (2006).
+    """
+    t, e = check_survival(time, event)
+    times = np.atleast_1d(np.asarray(horizons, dtype=np.float64))
+    losses = _losses(t, e, survival, times)
+    return np.asarray(
+        [
+            _standard_error(loss + _censoring_influence(t, e, float(horizon), loss))
+            for horizon, loss in zip(times, losses.T, strict=True)
+        ]
+    )
+
+
+def _losses(t: Floats, e: Bools, survival: ArrayLike, horizons: ArrayLike) -> Floats:
+    """Return (cases, horizons) weighted squared errors."""
     times = np.atleast_1d(np.asarray(horizons, dtype=np.float64))
     s = np.asarray(survival, dtype=np.float64).reshape(t.size, -1)
     if s.shape[1] != times.size or ((s < 0) | (s > 1)).any():
         raise InputError(f"survival of shape {s.shape}", f"expected probabilities, {times.size} a case")
     g = censoring_distribution(t, e)
     before, at = g.before(t), g.at(times)
-    found = np.empty(times.size)
+    found = np.empty(s.shape)
     for k, horizon in enumerate(times):
         if at[k] <= 0:
             raise InputError(f"nobody is followed up to {horizon:g}", "expected an earlier horizon")
         dead, alive = e & (t <= horizon), t > horizon
         weight = np.divide(1.0, before, out=np.zeros(t.size), where=dead)
-        loss = dead * weight * s[:, k] ** 2 + alive * (1 - s[:, k]) ** 2 / at[k]
-        found[k] = loss.mean()
+        found[:, k] = dead * weight * s[:, k] ** 2 + alive * (1 - s[:, k]) ** 2 / at[k]
     return found
 
 

@@ -185,15 +185,37 @@ def survival_study(frame: pd.DataFrame, options: Options) -> StudyReport:
         indices.append((name.capitalize(), found.value, se, low, high))
     report.methods.append("Standard errors of concordance by the infinitesimal jackknife, normal intervals")
     report.tables.append(Table("Concordance", ("index", "value", "SE", "low", "high"), tuple(indices)))
-    rows, scores = [], []
+    rows, scores, lines = [], [], []
     for h in horizons:
         s = numbers(table, columns[h]) if h in columns else None
-        area = float(sv.time_dependent_auc(time, event, risk if s is None else 1 - s, [h])[0])
-        score = None if s is None else float(sv.brier(time, event, s[:, None], [h])[0])
-        rows.append((f"{h:g}", area, score))
-        scores.append(score)
+        said = risk if s is None else 1 - s
+        area = _with_limits(
+            float(sv.time_dependent_auc(time, event, said, [h])[0]),
+            float(sv.time_dependent_auc_se(time, event, said, [h])[0]),
+            z,
+        )
+        score = None
+        if s is not None:
+            score = _with_limits(
+                float(sv.brier(time, event, s[:, None], [h])[0]),
+                float(sv.brier_se(time, event, s[:, None], [h])[0]),
+                z,
+            )
+            expected, observed = sv.calibration_at(time, event, s, h)
+            lines.append((f"at {h:g}", 1 - expected, 1 - observed))
+        rows.append((f"{h:g}", *area.values(), *(score or dict.fromkeys(area)).values()))
+        scores.append(None if score is None else score["value"])
         report.results[f"at {h:g}"] = {"auc": area, "brier": score}
-    report.tables.append(Table("At each horizon", ("time", "AUC", "Brier"), tuple(rows)))
+    names = ("value", "SE", "low", "high")
+    heads = ("time", *(f"AUC {n}" for n in names), *(f"Brier {n}" for n in names))
+    report.tables.append(Table("At each horizon", heads, tuple(rows)))
+    report.methods.append(
+        "Standard errors of areas and Brier scores by influence functions, with the estimated censoring; "
+        "calibration in ten groups of equal count against Kaplan-Meier"
+    )
+    if lines:
+        plot = curves(lines, "predicted risk", "observed risk (Kaplan-Meier)", diagonal=True)
+        report.plots.append(("Calibration at each horizon, groups of equal count", plot))
     known = [b for b in scores if b is not None]
     if len(known) == len(horizons) > 1:
         report.results["integrated_brier_left_step"] = sv.integrated_brier(horizons, known)
@@ -206,3 +228,8 @@ def survival_study(frame: pd.DataFrame, options: Options) -> StudyReport:
         )
     )
     return report
+
+
+def _with_limits(value: float, se: float, z: float) -> dict[str, float]:
+    low, high = max(value - z * se, 0.0), min(value + z * se, 1.0)
+    return {"value": value, "se": se, "low": low, "high": high}

@@ -13,7 +13,7 @@ from coread.evaluation.mrmc import Analysis, ReaderStudy, analyse, study_from_fr
 from coread.evaluation.mrmc.covariance import Method
 from coread.evaluation.mrmc.obuchowski_rockette import Fixed
 from coread.evaluation.mrmc.ustatistics import mean_area
-from coread.evaluation.operating import average_precision, operating_point
+from coread.evaluation.operating import average_precision, operating_point, precision_recall
 from coread.evaluation.studies.report import Options, StudyReport, Table, curves
 from coread.evaluation.tables import (
     binary,
@@ -48,7 +48,7 @@ def roc_study(frame: Frame, options: Options) -> StudyReport:
         "Operating points at the largest Youden index unless a threshold is given: optimistic when "
         "chosen on the cases it is measured on; Wilson's intervals"
     )
-    rows, points, lines = [], [], []
+    rows, points, lines, precisions = [], [], [], []
     for k, name in enumerate(names):
         x, interval = scores[:, k], found.interval(k, level=options.level)
         at = options.threshold if options.threshold is not None else signs[name] * roc.youden(truth, x)[0]
@@ -71,6 +71,8 @@ def roc_study(frame: Frame, options: Options) -> StudyReport:
         )
         curve = roc.curve(truth, x)
         lines.append((f"{name} {found.area[k]:.3f}", 1 - curve.specificity, curve.sensitivity))
+        exact, recall = precision_recall(truth, x)
+        precisions.append((f"{name} {precision:.3f}", recall, exact))
         report.results[name] = {
             "auc": found.area[k],
             "variance": found.covariance[k, k],
@@ -106,6 +108,8 @@ def roc_study(frame: Frame, options: Options) -> StudyReport:
             Table("Paired differences", ("scores", "difference", "low", "high", "z", "p"), tuple(tests))
         )
     report.plots.append(("ROC curves", curves(lines, "1 - specificity", "sensitivity", diagonal=True)))
+    title = f"Precision and recall at a prevalence of {truth.mean():.3f}, with average precision"
+    report.plots.append((title, curves(precisions, "recall (sensitivity)", "precision (PPV)")))
     return report
 
 
