@@ -77,6 +77,10 @@ def test_layouts_as_they_are(shared: Path, tmp_path: Path) -> None:
     assert _run("mrmc", folder / "mrmc/mrmcaov_VanDyke.csv", "--out", tmp_path / "b", "--quiet") == 0
     found = _results(tmp_path / "b")["Obuchowski-Rockette"]["test"]
     assert found["statistic"] == pytest.approx(4.484854322, rel=1e-9)
+    want = json.loads((folder / "mrmc/rjafroc_02_VANDYKE.json").read_text())["sig"]["Wilcoxon_DBM"]
+    assert _results(tmp_path / "b")["Dorfman-Berbaum-Metz"]["p"] == pytest.approx(
+        want["RRRC"]["FTests"][0]["p"], rel=1e-8
+    )
     assert _run("mrmc", folder / "mrmc/imrmc_dfMRMC_example.csv", "--out", tmp_path / "c", "--quiet") == 0
     found = _results(tmp_path / "c")["U-statistic testA - testB"]
     assert found["variance"] == pytest.approx(0.00161032219756743, rel=1e-8)

@@ -7,10 +7,11 @@ from typing import Any, cast
 
 import pandas as pd
 
-from coread.errors import InputError
+from coread.errors import CoreadError, InputError
 from coread.evaluation import froc, roc
 from coread.evaluation.mrmc import Analysis, ReaderStudy, analyse, study_from_frame
 from coread.evaluation.mrmc.covariance import Method
+from coread.evaluation.mrmc.designs import area_pseudovalues, dbm
 from coread.evaluation.mrmc.obuchowski_rockette import Fixed
 from coread.evaluation.mrmc.ustatistics import mean_area
 from coread.evaluation.operating import average_precision, operating_point, precision_recall
@@ -131,6 +132,7 @@ def mrmc_study(frame: Frame, options: Options) -> StudyReport:
         method, fixed = cast("Method", options.method), cast("Fixed", options.fixed)
         found = analyse(study, method=method, fixed=fixed, level=options.level)
         _analysis(report, found, study, "Obuchowski-Rockette")
+        _dorfman_berbaum_metz(report, study)
     _u_statistics(report, study, options.level)
     lines = []
     for i, modality in enumerate(study.modalities):
@@ -182,6 +184,23 @@ def _analysis(report: StudyReport, found: Analysis, study: ReaderStudy | froc.Fr
         report.metrics[f"figure_{c.first}"] = (c.estimate, c.interval.low, c.interval.high)
     for c in found.differences:
         report.metrics[f"difference_{c.first}_{c.second}"] = (c.estimate, c.interval.low, c.interval.high)
+
+
+def _dorfman_berbaum_metz(report: StudyReport, study: ReaderStudy) -> None:
+    try:
+        found = dbm(area_pseudovalues(study))
+    except CoreadError as error:
+        report.checks.append(f"no analysis of Dorfman, Berbaum and Metz: {error}")
+        return
+    report.results["Dorfman-Berbaum-Metz"] = found
+    report.methods.append(
+        "Dorfman-Berbaum-Metz: pseudovalues of the area, readers and cases random (Hillis 2008)"
+    )
+    title = "Dorfman-Berbaum-Metz: all modalities equal"
+    heads = ("statistic", "df1", "df2", "p")
+    report.tables.append(Table(title, heads, ((found.f, found.df1, found.df2, found.p),)))
+    parts = tuple(found.components.items())
+    report.tables.append(Table("Dorfman-Berbaum-Metz: variance components", ("of", "variance"), parts))
 
 
 def _u_statistics(report: StudyReport, study: ReaderStudy, level: float) -> None:
