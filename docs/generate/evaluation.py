@@ -18,6 +18,7 @@ from coread.evaluation.drift import shift_of_labels, shift_of_numbers
 from coread.evaluation.froc import FIGURES, analyse_froc, figures, froc_study
 from coread.evaluation.mrmc import analyse, study_from_frame
 from coread.evaluation.mrmc.designs import area_pseudovalues, dbm
+from coread.evaluation.mrmc.planning import roc_cases, roc_pair_cases
 from coread.evaluation.mrmc.ustatistics import mean_area
 from coread.evaluation.recalibration import fit_recalibration
 from coread.evaluation.smooth import smooth_calibration
@@ -77,6 +78,11 @@ def scores() -> Iterator[Row]:
         yield f"pROC, {name}: AUC", want[name]["auc"], float(found.area[k])
         yield f"pROC, {name}: variance", want[name]["delong_var"], float(found.covariance[k, k])
     yield "pROC, s100b - ndka: p", want["paired"]["s100b_ndka"]["p"], roc.compare_paired(found, 0, 1).p
+    planned = want["power"]
+    ours = roc_cases(0.7, power=0.95)
+    yield "pROC, cases for an area of 0.7, power 0.95", planned["n_for_power_0.95"]["ncases"], ours
+    ours = roc_pair_cases(found, int(truth.sum()), power=0.9, first=2, second=1)
+    yield "pROC, cases for wfns - ndka, power 0.9", planned["two_roc"]["ncases"], ours
     rms = load("decision/rms_calibration.json")
     cal, smooth = calibration(rms["y"], rms["pred"]), smooth_calibration(rms["y"], rms["pred"])
     yield "rms: slope", rms["cox_slope"], cal.slope.value
@@ -95,6 +101,15 @@ def scores() -> Iterator[Row]:
         yield f"survival, {name}: Harrell", want["harrell"], survival.harrell(t, e, lp).value
         yield f"survival, {name}: Harrell, SE", want["harrell_se"], survival.concordance_se(t, e, lp)
         yield f"survival, {name}: Uno", want["uno_full_ipcw_n_over_G2"], survival.uno(t, e, lp).value
+        for row in want["auc"]:
+            h = [row["times"]]
+            area, se = survival.time_dependent_auc(t, e, lp, h), survival.time_dependent_auc_se(t, e, lp, h)
+            yield f"survival, {name}: AUC at {h[0]}", row["AUC"], float(area[0])
+            yield f"survival, {name}: AUC at {h[0]}, SE", row["se"], float(se[0])
+        for row in (r for r in want["brier"] if r["model"] == "cox"):
+            h, s = [row["times"]], table[f"S_{row['times']}"].to_numpy()
+            yield f"survival, {name}: Brier at {h[0]}", row["Brier"], float(survival.brier(t, e, s, h)[0])
+            yield f"survival, {name}: Brier at {h[0]}, SE", row["se"], float(survival.brier_se(t, e, s, h)[0])
 
 
 def references() -> str:
