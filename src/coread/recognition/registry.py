@@ -25,7 +25,7 @@ MODELS = MappingProxyType(
     }
 )
 
-SHARE_ALIKE = frozenset({"body_part", "hippocampus"})
+SHARE_ALIKE = frozenset({"hippocampus"})
 """Models whose weights were trained on CC BY-SA data and are under that licence, in a folder of their own."""
 
 
