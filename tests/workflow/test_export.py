@@ -246,6 +246,32 @@ def test_only_the_formats_asked_for() -> None:
     check_formats(FORMATS)
 
 
+def test_regions_as_structures_and_surfaces(tmp_path: Path) -> None:
+    """RT Structure Sets without an error, surfaces that hold the volume of their masks."""
+    files = export_signed(bundle(), ("rtstruct", "stl", "glb"))
+    assert listed(dict(files))["problems"] == []
+    sets = sorted(name for name in files if name.startswith("rtstruct-"))
+    assert sets == [f"rtstruct-lung_ct-{what}-1.dcm" for what in ("findings", "labels", "masks")]
+    for name in sets:
+        (tmp_path / name).write_bytes(files[name])
+        assert verify(tmp_path / name) == []
+        assert dataset(files[name]).Modality == "RTSTRUCT"
+    both = dataset(files["rtstruct-lung_ct-labels-1.dcm"])
+    assert [s.ROIName for s in both.StructureSetROISequence] == ["Right lung", "Left lung"]
+    assert len([name for name in files if name.endswith(".glb")]) == 3
+    stl = sorted(name for name in files if name.endswith(".stl"))
+    assert len(stl) == 4
+    for number, name in enumerate(n for n in stl if "-labels-" in n):
+        triangles = np.frombuffer(
+            files[name], np.dtype([("n", "<f4", 3), ("v", "<f4", (3, 3)), ("a", "<u2")]), offset=84
+        )["v"].astype(np.float64)
+        signed = np.einsum("ij,ij->i", triangles[:, 0], np.cross(triangles[:, 1], triangles[:, 2])).sum() / 6
+        edges = triangles[:, 1:] - triangles[:, :1]
+        area = np.linalg.norm(np.cross(edges[:, 0], edges[:, 1]), axis=1).sum() / 2
+        true = labels().mask(number + 1).voxels.sum() * cases.GRID.voxel_volume_mm3
+        assert abs(signed - true) < area * min(cases.GRID.spacing_mm) / 4  # a quarter of a voxel all around
+
+
 def test_an_unsigned_report_is_refused() -> None:
     unsigned = replace(cases.REPORT, signature=None)
     with pytest.raises(InputError, match="not signed"):

@@ -36,7 +36,8 @@ def read(
         Path | None, typer.Option("--library", help="Keep the library here, for `coread serve --library`.")
     ] = None,
     formats: Annotated[
-        str, typer.Option("--formats", help="Any of sr,seg,map,fhir,html,pdf; comma between.")
+        str,
+        typer.Option("--formats", help="Of sr,seg,map,fhir,html,pdf,rtstruct,stl,glb; comma between."),
     ] = "sr,seg,map,fhir,html",
     force: Force = False,
     json_: Json = False,

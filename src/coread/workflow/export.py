@@ -25,6 +25,7 @@ from coread.workflow.process import load_study
 from coread.workflow.runner import Outcome
 
 FORMATS = ("sr", "seg", "map", "fhir", "html", "pdf")
+ON_DEMAND = ("rtstruct", "stl", "glb")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -58,10 +59,12 @@ def check_formats(formats: Sequence[str]) -> None:
     Raises:
         InputError: One is not known.
     """
-    unknown = [name for name in formats if name not in FORMATS]
+    unknown = [name for name in formats if name not in (*FORMATS, *ON_DEMAND)]
     if unknown:
         raise InputError(
-            f"no format {', '.join(unknown)}", f"any of {', '.join(FORMATS)}", "leave it out or correct it"
+            f"no format {', '.join(unknown)}",
+            f"any of {', '.join((*FORMATS, *ON_DEMAND))}",
+            "leave it out or correct it",
         )
 
 
@@ -185,6 +188,10 @@ def _files(
         objects.segmentations(content.findings, results)
     if "map" in formats:
         objects.maps(results)
+    if "rtstruct" in formats:
+        objects.structures(content.findings, results)
+    if "stl" in formats or "glb" in formats:
+        objects.surfaces(content.findings, results, formats)
     content = replace(content, segments=objects.segments, objects=tuple(objects.references))
     author = objects.author(content.signature.reader if content.signature else None)
     if "sr" in formats:

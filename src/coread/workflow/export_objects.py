@@ -22,6 +22,7 @@ from coread.core import (
     InstanceHeader,
     LabelMap,
     Map,
+    Mask,
     MaskRegion,
     Model,
     OnInstance,
@@ -39,8 +40,10 @@ from coread.interop.dicom import read_instance
 from coread.interop.dicom.parametric_map import write_map
 from coread.interop.dicom.seg import TrackedRegion, write_label_map, write_regions
 from coread.interop.dicom.sr import write_report
+from coread.interop.dicom.structure_set import write_structures
 from coread.interop.dicom.writing import Source, to_bytes
 from coread.interop.report_content import ObjectReference, ReportContent, SegmentReference
+from coread.interop.surfaces import Surface, glb_bytes, mask_surface, stl_bytes
 
 logger = logging.getLogger(__name__)
 Part = Volume | Image | TimeSeries | Cine
@@ -129,6 +132,31 @@ class Objects:
                 name = f"map-{_word(result.origin)}-{number}.dcm"
                 self._add("map", name, partial(self._map, values, result.origin))
 
+    def structures(self, findings: Sequence[Finding], results: Sequence[ResultOf]) -> None:
+        """Make an RT Structure Set of the regions of each origin and grid in the patient."""
+        for regions in _solid(findings, results):
+            self._add("rtstruct", f"rtstruct-{regions.stem}.dcm", partial(self._structures, regions))
+
+    def surfaces(
+        self, findings: Sequence[Finding], results: Sequence[ResultOf], formats: Sequence[str]
+    ) -> None:
+        """Make an STL file of each region, and a GLB file of the regions of each origin and grid."""
+        for regions in _solid(findings, results):
+            made: dict[str, Surface] = {}
+            for number, region in enumerate(regions.regions, 1):
+                name = f"surface-{regions.stem}-{number}-{_safe(region.concept.meaning)}"
+                assert isinstance(region.mask, Mask)
+                try:
+                    surface = mask_surface(region.mask, smooth_mm=min(region.mask.geometry.spacing_mm))
+                except CoreadError as error:
+                    self._fail("surface", name, str(error))
+                    continue
+                made[f"{number} {region.concept.meaning}"] = surface
+                if "stl" in formats:
+                    self._keep("stl", f"{name}.stl", stl_bytes(surface))
+            if "glb" in formats and made:
+                self._keep("glb", f"surface-{regions.stem}.glb", glb_bytes(made))
+
     def report(self, content: ReportContent, author: Author) -> None:
         """Make the structured report."""
         first = content.headers[0].instance
@@ -169,6 +197,15 @@ class Objects:
     def _map(self, values: Map, origin: Model) -> Dataset:
         source = self._source_of(values.grid, values.frame_of_reference, values.source_instances)
         return write_map(values, source, self.author(origin))
+
+    def _structures(self, regions: Regions) -> Dataset:
+        mask = regions.regions[0].mask
+        source = self._source_of(mask.grid, regions.frame, regions.instances)
+        return write_structures(regions.regions, source, self.author(regions.origin))
+
+    def _keep(self, kind: str, name: str, content: bytes) -> None:
+        self.files[name] = content
+        self.listed.append({"name": name, "kind": kind})
 
     def _add(self, kind: str, name: str, make: Callable[[], Dataset]) -> Dataset | None:
         try:
@@ -255,6 +292,62 @@ def _groups(findings: Iterable[Finding]) -> list[list[Finding]]:
     return groups
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Regions:
+    """Regions in the patient of one origin on one grid.
+
+    Attributes:
+        stem: Of the files.
+        origin: Who drew them.
+        regions: With masks on a grid in the patient.
+        frame: Frame of reference.
+        instances: Images that they were drawn on.
+    """
+
+    stem: str
+    origin: Origin
+    regions: tuple[TrackedRegion, ...]
+    frame: str | None
+    instances: tuple[str, ...]
+
+
+def _solid(findings: Sequence[Finding], results: Sequence[ResultOf]) -> Iterable[Regions]:
+    """Yield the regions of findings, masks and label maps that lie in the patient, none of them empty."""
+
+    def regions(
+        stem: str, origin: Origin, found: list[TrackedRegion], frame: str | None, of: tuple[str, ...]
+    ) -> Iterable[Regions]:
+        kept = tuple(r for r in found if isinstance(r.mask, Mask) and r.mask.voxels.any())
+        if kept:
+            yield Regions(f"{_word(origin)}-{stem}", origin, kept, frame, of)
+
+    for number, group in enumerate(_groups(findings), 1):
+        region = group[0].region
+        assert isinstance(region, MaskRegion)
+        if not isinstance(region.space, OnInstance):
+            masks = [
+                TrackedRegion(f.concept, f.region.mask, f.id)
+                for f in group
+                if isinstance(f.region, MaskRegion)
+            ]
+            frame = region.space.frame_of_reference
+            yield from regions(f"findings-{number}", group[0].origin, masks, frame, ())
+    for result in results:
+        for number, segments in enumerate(_same_grid(result.result.masks), 1):
+            masks = [
+                TrackedRegion(s.concept, s.mask, f"{s.concept.value}/{n}") for n, s in enumerate(segments, 1)
+            ]
+            first = segments[0]
+            yield from regions(
+                f"masks-{number}", result.origin, masks, first.frame_of_reference, first.source_instances
+            )
+        for number, labels in enumerate(result.result.labels, 1):
+            masks = [TrackedRegion(c, labels.mask(n), f"{c.value}/{n}") for n, c in labels.labels.items()]
+            yield from regions(
+                f"labels-{number}", result.origin, masks, labels.frame_of_reference, labels.source_instances
+            )
+
+
 def _same_grid(segments: Iterable[Segment]) -> list[list[Segment]]:
     """Return segments by grid."""
     groups: list[list[Segment]] = []
@@ -290,4 +383,8 @@ def _reference(dataset: Dataset, segment: int, source: Source) -> SegmentReferen
 
 def _word(origin: Origin) -> str:
     """Return a name that is safe in a file name."""
-    return re.sub(r"[^A-Za-z0-9_-]+", "-", "reader" if isinstance(origin, Reader) else origin.name).strip("-")
+    return _safe("reader" if isinstance(origin, Reader) else origin.name)
+
+
+def _safe(words: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", words).strip("-")

@@ -171,7 +171,8 @@ class StudyResults:
 
         Args:
             out: Made where it is not there.
-            formats: Any of ``sr``, ``seg``, ``map``, ``fhir``, ``html``, ``pdf``.
+            formats: Any of ``sr``, ``seg``, ``map``, ``fhir``, ``html``, ``pdf``; on demand
+                ``rtstruct`` (RT Structure Set), ``stl`` and ``glb`` (surfaces).
 
         Returns:
             The files written.
