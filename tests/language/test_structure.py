@@ -206,6 +206,30 @@ def test_speed(shared: Path) -> None:
     assert len(reports) / (time.perf_counter() - start) > 500
 
 
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "No focal consolidation, pleural effusion or pneumothorax. 8 mm nodule in the left lower lobe. ",
+        "no consolidation or nodule 8 mm in the left lower lobe, ",  # dictated without a full stop
+        "Findings: no mass. ",
+    ],
+)
+def test_the_work_grows_with_the_length(unit: str) -> None:
+    """Eight times the text takes about eight times the time (a square would take 64 times)."""
+
+    def seconds(length: int) -> float:
+        text = (unit * (length // len(unit) + 1))[:length]
+        times = []
+        for _ in range(3):
+            start = time.process_time()
+            structure(text, "en")
+            times.append(time.process_time() - start)
+        return min(times)
+
+    seconds(1_000)
+    assert seconds(120_000) / seconds(15_000) < 20
+
+
 WORDS = [
     "no",
     "evidence",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from operator import itemgetter
 
 from coread.language.assertion import CueMatch, cue_match
@@ -9,6 +10,7 @@ from coread.language.packs import CUE, GROUPS, Pack, Payload
 from coread.language.tokens import sentence_bounds, tokenise
 
 Match = tuple[int, int, tuple[Payload, ...]]  # first token, token after the last, what it means
+_first = itemgetter(0)
 
 
 class Matched:
@@ -51,10 +53,12 @@ def longest(found: list[Match]) -> list[Match]:
     else:
         return found
     taken: list[Match] = []
+    occupied = bytearray(max(match[1] for match in found))
     for match in sorted(found, key=_by_length):
-        if not any(match[0] < other[1] and other[0] < match[1] for other in taken):
+        if 1 not in occupied[match[0] : match[1]]:
+            occupied[match[0] : match[1]] = b"\1" * (match[1] - match[0])
             taken.append(match)
-    taken.sort(key=itemgetter(0))
+    taken.sort(key=_first)
     return taken
 
 
@@ -63,5 +67,9 @@ def _by_length(match: Match) -> tuple[int, int]:
 
 
 def inside(matches: list[Match], start: int, end: int) -> list[Match]:
-    """Return the matches within tokens ``[start, end)``."""
-    return [match for match in matches if start <= match[0] and match[1] <= end]
+    """Return the matches within tokens ``[start, end)``; matches come in order and do not overlap."""
+    at = bisect_left(matches, start, key=_first)
+    stop = bisect_left(matches, end, at, key=_first)
+    if stop > at and matches[stop - 1][1] > end:
+        stop -= 1
+    return matches[at:stop]

@@ -10,6 +10,7 @@ _TOKEN = re.compile(
     r"|(?!(?<=[^\W\d_])-(?=[^\W\d_]))[^\w\s]"
 )
 _LIST_MARK = re.compile(r"[ \t]*(?:\(?\d{1,2}[.)]|[-*•])")
+_LONGEST = 200
 # a full stop after these does not end a sentence
 _ABBREVIATIONS = frozenset(
     (
@@ -67,7 +68,8 @@ def sentence_bounds(text: str, words: list[str], starts: list[int], ends: list[i
     """Return (first token, token after the last) of every sentence.
 
     Sentences end at full stop, question mark, exclamation mark, at empty lines, and at line ends before a
-    heading, a list mark or a capital; the mark of a numbered list ends none.
+    heading, a list mark or a capital; the mark of a numbered list ends none. Dictation without any mark is
+    cut after 200 tokens, so that the work grows with the length of the text and not with its square.
     """
     bounds: list[tuple[int, int]] = []
     first = 0
@@ -98,7 +100,11 @@ def sentence_bounds(text: str, words: list[str], starts: list[int], ends: list[i
             first = i + 1
     if first < count:
         bounds.append((first, count))
-    return bounds
+    return [
+        (start, min(start + _LONGEST, stop))
+        for first, stop in bounds
+        for start in range(first, stop, _LONGEST)
+    ]
 
 
 def _breaks(text: str, words: list[str], ends: list[int], i: int) -> bool:
