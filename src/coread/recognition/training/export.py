@@ -7,6 +7,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from coread.errors import DataError
 from coread.extras import require
 from coread.recognition.runtime import MAXIMUM_BYTES, SETTINGS_KEY
@@ -15,7 +17,13 @@ Module = Any
 
 
 def onnx_bytes(
-    network: Module, shape: Sequence[int], name: str, outputs: Sequence[str], settings: dict[str, Any]
+    network: Module,
+    shape: Sequence[int],
+    name: str,
+    outputs: Sequence[str],
+    settings: dict[str, Any],
+    *,
+    small: bool = False,
 ) -> bytes:
     """Return the ONNX file (opset 18) of a network with one input, its first axis of any length.
 
@@ -25,6 +33,7 @@ def onnx_bytes(
         name: Of the input.
         outputs: Names of the outputs in the order in which the network gives them.
         settings: Kept as JSON in the file's metadata.
+        small: Keep weights as 8-bit numbers, see `with_small_weights`.
 
     Raises:
         MissingExtraError: torch, onnx or onnxscript is not installed.
@@ -53,6 +62,41 @@ def onnx_bytes(
         del node.metadata_props[:]
         node.doc_string = ""
     content = bytes(model.SerializeToString())
+    content = with_small_weights(content) if small else content
     if len(content) > MAXIMUM_BYTES:
         raise DataError(f"weights of {len(content)} bytes", f"at most {MAXIMUM_BYTES}", "use fewer networks")
     return content
+
+
+def with_small_weights(content: bytes, *, least: int = 1024) -> bytes:
+    """Return an ONNX file whose larger convolution weights are kept as 8-bit numbers.
+
+    Each output channel has a scale of its own (its largest weight over 127); the weights are brought back
+    to float32 when the network is run, and everything else stays as it was.
+
+    Args:
+        content: ONNX file.
+        least: Weights with fewer numbers are left alone.
+    """
+    onnx = require("onnx", extra="train")
+    model = onnx.load_from_string(content)
+    graph = model.graph
+    kernels = {node.input[1] for node in graph.node if node.op_type == "Conv"}
+    back: list[Any] = []
+    for number in range(len(graph.initializer) - 1, -1, -1):
+        kept = graph.initializer[number]
+        values = onnx.numpy_helper.to_array(kept)
+        if kept.name not in kernels or values.size < least:
+            continue
+        scale = np.abs(values).reshape(len(values), -1).max(axis=1) / 127
+        scale = np.where(scale > 0, scale, 1.0).astype(np.float32)
+        whole = np.rint(values / scale.reshape(-1, *[1] * (values.ndim - 1))).astype(np.int8)
+        names = [f"{kept.name}_whole", f"{kept.name}_scale"]
+        back.append(onnx.helper.make_node("DequantizeLinear", names, [kept.name], axis=0))
+        del graph.initializer[number]
+        for array, name in zip((whole, scale), names, strict=True):
+            graph.initializer.append(onnx.numpy_helper.from_array(array, name))
+    nodes = [*back, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
+    return bytes(model.SerializeToString())

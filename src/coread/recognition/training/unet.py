@@ -127,38 +127,56 @@ def changed_pair(
 
 
 def trained_unet(
-    pictures: NDArray[np.float32], masks: NDArray[np.bool_], plan: SegmentationPlan, seed: int
+    pictures: NDArray[np.float32],
+    masks: NDArray[np.bool_],
+    plan: SegmentationPlan,
+    seed: int,
+    *,
+    network: Callable[[], Module] | None = None,
+    classes: NDArray[np.int64] | None = None,
 ) -> Module:
     """Return a U-Net trained on pictures (n, rows, columns) from 0 to 1 and their masks.
 
     The loss is cross-entropy plus one minus the soft Dice of each picture; the last weights are kept.
+
+    Args:
+        pictures: Training pictures.
+        masks: Theirs.
+        plan: How to train.
+        seed: Of weights, order and augmentation.
+        network: Makes another network than `unet`.
+        classes: Class of each picture, for a network that gives logits of classes second; the smoothed
+            cross-entropy of them is added to the loss.
     """
     torch = require("torch", extra="train")
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
     source = torch.from_numpy(pictures)[:, None]
     truth = torch.from_numpy(masks.astype(np.float32))[:, None]
-    network = unet(plan.width)
+    kinds = None if classes is None else torch.from_numpy(classes)
+    model = unet(plan.width) if network is None else network()
     steps = plan.epochs * max(len(source) // plan.batch, 1)
-    optimiser = torch.optim.AdamW(network.parameters(), plan.rate, weight_decay=1e-3)
+    optimiser = torch.optim.AdamW(model.parameters(), plan.rate, weight_decay=1e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, plan.rate, total_steps=steps, pct_start=0.2)
-    network.train()
+    model.train()
     order = torch.zeros(0, dtype=torch.long)
     for _ in range(steps):
         if len(order) < plan.batch:
             order = torch.randperm(len(source), generator=generator)
         chosen, order = order[: plan.batch], order[plan.batch :]
         shown, wanted = changed_pair(source[chosen], truth[chosen], generator, plan)
-        logits = network(shown)
+        logits, scores = model(shown) if kinds is not None else (model(shown), None)
         loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, wanted)
         said = torch.sigmoid(logits)
         overlap = (said * wanted).sum((1, 2, 3))
         loss = loss + (1 - (2 * overlap + 1) / (said.sum((1, 2, 3)) + wanted.sum((1, 2, 3)) + 1)).mean()
+        if kinds is not None:
+            loss = loss + torch.nn.functional.cross_entropy(scores, kinds[chosen], label_smoothing=0.05)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
         schedule.step()
-    return network.eval()
+    return model.eval()
 
 
 def patient_folds(patients: Sequence[str], folds: int, seed: int) -> NDArray[np.int64]:
