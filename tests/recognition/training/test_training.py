@@ -11,7 +11,7 @@ import pytest
 
 from coread.errors import DataError, InputError
 from coread.recognition.runtime import Network
-from coread.recognition.training import films, gate, networks, pneumonia, unet
+from coread.recognition.training import films, gate, hippocampus, networks, pneumonia, unet
 from coread.recognition.training.export import onnx_bytes
 from coread.recognition.training.shift import appearance, misleading
 from coread.recognition.training.trainers import changed_plan, train_to
@@ -172,6 +172,30 @@ def test_a_unet_learns_a_bright_disc() -> None:
         said = torch.sigmoid(network(tensor(np.array(pictures, np.float32)[20:])))[:, 0].numpy() >= 0.5
     overlap = 2 * (said & np.array(masks)[20:]).sum() / (said.sum() + np.array(masks)[20:].sum())
     assert overlap > 0.9
+
+
+@needs_torch
+def test_onnx_equals_torch_on_a_simulated_hippocampus() -> None:
+    """Two steps on simulated crops, then the file beside the network on other simulated crops."""
+    rng = np.random.default_rng(0)
+    grid = np.stack(np.mgrid[: hippocampus.BOX[0], : hippocampus.BOX[1], : hippocampus.BOX[2]])
+    volumes, labels = [], []
+    for _ in range(6):
+        centre = np.array(hippocampus.BOX) / 2 + rng.uniform(-3, 3, 3)
+        away = np.sqrt(
+            (((grid - centre[:, None, None, None]) / np.array([6, 14, 7])[:, None, None, None]) ** 2).sum(0)
+        )
+        label = np.where(away < 1, np.where(grid[1] < centre[1], 1, 2), 0)
+        volumes.append((0.8 * (label > 0) + rng.normal(0, 0.5, away.shape)).astype(np.float32))
+        labels.append(label)
+    plan = hippocampus.Plan(epochs=1, batch=2, width=8)
+    network = hippocampus.trained_unet(volumes[:4], labels[:4], plan, lambda words: None)
+    shown = torch.from_numpy(np.stack(volumes[4:]))[:, None]
+    with torch.no_grad():
+        expected = torch.softmax(network(shown), 1).numpy()
+    got = Network(hippocampus.exported(network, {"seed": 1})).run({"volume": shown.numpy()})["probability"]
+    np.testing.assert_allclose(got, expected, atol=1e-4)
+    assert expected.std() > 1e-3  # not the same everywhere
 
 
 def test_patients_are_on_one_side() -> None:

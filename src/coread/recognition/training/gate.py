@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from coread.extras import require
 from coread.recognition.training.films import Change, changed, gaussian_blur, moved, stretched
+from coread.recognition.training.loop import Steps
 from coread.recognition.training.networks import film_network, mirrored_features
 
 Tensor = Any
@@ -152,17 +153,13 @@ def trained_gate(films: NDArray[np.float32], *, seed: int, steps: int = 1200, wi
     generator = torch.Generator().manual_seed(seed)
     source = torch.from_numpy(films)[:, None]
     network = film_network(width, 1 + len(OUTLIERS))
-    optimiser = torch.optim.AdamW(network.parameters(), 3e-3, weight_decay=5e-3)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3e-3, total_steps=steps, pct_start=0.15)
+    cycle = Steps(network, steps, rate=3e-3, decay=5e-3, rise=0.15)
     network.train()
     for _ in range(steps):
         batch = source[torch.randint(len(source), (96,), generator=generator)]
         shown, kinds = with_outliers(batch, generator)
         loss = torch.nn.functional.cross_entropy(network(shown), kinds, label_smoothing=0.02)
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        schedule.step()
+        cycle.take(loss)
     return network.eval()
 
 

@@ -22,6 +22,7 @@ from coread.recognition.metrics import auc
 from coread.recognition.training.export import onnx_bytes
 from coread.recognition.training.films import Change, changed, stretched
 from coread.recognition.training.gate import known_films, trained_gate
+from coread.recognition.training.loop import Steps
 from coread.recognition.training.networks import OUTPUTS, film_network, mirrored_features, shipped_network
 from coread.recognition.training.shift import misleading
 
@@ -123,10 +124,7 @@ def trained_network(train: Films, plan: Plan, seed: int) -> Module:
     labels = torch.from_numpy(train.labels)
     classes = [torch.where(labels == label)[0] for label in (0, 1)]
     network = film_network(plan.width, 1)
-    optimiser = torch.optim.AdamW(network.parameters(), plan.rate, weight_decay=5e-3)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, plan.rate, total_steps=plan.steps, pct_start=0.15
-    )
+    steps = Steps(network, plan.steps, rate=plan.rate, decay=5e-3, rise=0.15)
     average = torch.optim.swa_utils.AveragedModel(network, use_buffers=True, multi_avg_fn=_moving_average)
     network.train()
     for _ in range(plan.steps):
@@ -140,10 +138,7 @@ def trained_network(train: Films, plan: Plan, seed: int) -> Module:
             shown = share * shown + (1 - share) * shown[order]
             wanted = share * wanted + (1 - share) * wanted[order]
         loss = torch.nn.functional.binary_cross_entropy_with_logits(network(shown)[:, 0], wanted)
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        schedule.step()
+        steps.take(loss)
         average.update_parameters(network)
     return average.module.eval()
 

@@ -1,0 +1,377 @@
+"""The steps that every training here takes, and whole trainings that can be stopped and taken up again.
+
+`Steps` is one optimiser under one schedule. `fit` runs epochs with a validation after each, stops early,
+logs, and leaves a checkpoint from which it goes on as if it had never stopped: on a CPU to the last bit.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from coread.errors import AnalysisError, DataError, InputError
+from coread.extras import require
+
+logger = logging.getLogger(__name__)
+Tensor = Any
+Module = Any
+Generator = Any
+Progress = Callable[[str], None]
+Row = Mapping[str, float]
+Device = Literal["auto", "cpu", "cuda"]
+
+SCHEMA, VERSION = "coread-checkpoint", 1
+
+
+class Steps:
+    """Steps of AdamW under one cycle of the learning rate.
+
+    Args:
+        network: Whose parameters are learnt.
+        count: Number of steps of the cycle.
+        rate: Highest learning rate.
+        decay: Weight decay.
+        rise: Part of the steps until the highest rate.
+        device: Where the network is; ``cuda`` with `mixed` computes in half precision, with scaled losses.
+        mixed: Whether to use half precision; on a CPU it does nothing.
+
+    References:
+        Loshchilov and Hutter, Decoupled weight decay regularization, ICLR 2019; Smith and Topin,
+        Super-convergence, SPIE 11006 (2019); Micikevicius et al., Mixed precision training, ICLR 2018.
+    """
+
+    def __init__(
+        self,
+        network: Module,
+        count: int,
+        *,
+        rate: float,
+        decay: float,
+        rise: float,
+        device: str = "cpu",
+        mixed: bool = False,
+    ) -> None:
+        torch = require("torch", extra="train")
+        self.device = device
+        self.mixed = mixed and device == "cuda"
+        self.optimiser = torch.optim.AdamW(network.parameters(), rate, weight_decay=decay)
+        longer = rise * count == 1  # torch divides by zero where the rise is a single step
+        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
+            self.optimiser, rate, total_steps=count + longer, pct_start=rise
+        )
+        self.scaler = torch.amp.GradScaler(device, enabled=self.mixed)
+
+    def precision(self) -> AbstractContextManager[Any]:
+        """Return the context in which the network is run."""
+        torch = require("torch", extra="train")
+        context: AbstractContextManager[Any] = torch.autocast(
+            self.device, dtype=torch.float16, enabled=self.mixed
+        )
+        return context
+
+    def take(self, loss: Tensor) -> None:
+        """Take one step down a loss."""
+        self.optimiser.zero_grad()
+        self.scaler.scale(loss).backward()
+        self.scaler.step(self.optimiser)
+        scale = self.scaler.get_scale()
+        self.scaler.update()
+        if self.scaler.get_scale() >= scale:  # else half precision overflowed and the step was left out
+            self.schedule.step()
+
+    def state(self) -> dict[str, Any]:
+        """Return what is needed to go on."""
+        return {name: getattr(self, name).state_dict() for name in ("optimiser", "schedule", "scaler")}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on where `state` was taken."""
+        for name in ("optimiser", "schedule", "scaler"):
+            getattr(self, name).load_state_dict(state[name])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoopPlan:
+    """How a network is trained.
+
+    Attributes:
+        epochs: Passes over the training cases at most.
+        batch: Cases a step.
+        rate: Highest learning rate of the one-cycle schedule.
+        decay: Weight decay.
+        rise: Part of the steps until the highest rate.
+        patience: Epochs without a better validation after which the training stops; 0 for never.
+        mixed: Whether a GPU computes in half precision; on a CPU it does nothing.
+        width: Channels of the network's first level.
+        seed: Of everything.
+    """
+
+    epochs: int = 40
+    batch: int = 16
+    rate: float = 3e-3
+    decay: float = 1e-3
+    rise: float = 0.2
+    patience: int = 12
+    mixed: bool = True
+    width: int = 16
+    seed: int = 20261125
+
+    def __post_init__(self) -> None:
+        if min(self.epochs, self.batch, self.width) < 1 or self.rate <= 0 or self.patience < 0:
+            raise InputError(
+                f"epochs={self.epochs}, batch={self.batch}, width={self.width}, rate={self.rate}, "
+                f"patience={self.patience}",
+                "positive numbers; patience 0 for never",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Stopping:
+    """Early stopping: how the validation has gone so far.
+
+    Attributes:
+        patience: Epochs without a better validation after which to stop; 0 for never.
+        best: Least loss so far.
+        epoch: When that was, counted from 1; 0 before the first.
+        since: Epochs since then.
+
+    Examples:
+        >>> state = Stopping(2)
+        >>> for epoch, loss in enumerate([0.5, 0.4, 0.45, 0.4], start=1):
+        ...     state = state.after(epoch, loss)
+        >>> state.over, state.best, state.epoch
+        (True, 0.4, 2)
+    """
+
+    patience: int
+    best: float = math.inf
+    epoch: int = 0
+    since: int = 0
+
+    def after(self, epoch: int, loss: float) -> Stopping:
+        """Return the state after an epoch; an equal loss or one that is no number is no improvement."""
+        if loss < self.best:
+            return replace(self, best=loss, epoch=epoch, since=0)
+        return replace(self, since=self.since + 1)
+
+    @property
+    def improved(self) -> bool:
+        """Whether the last epoch was the best."""
+        return self.epoch > 0 and self.since == 0
+
+    @property
+    def over(self) -> bool:
+        """Whether to stop."""
+        return 0 < self.patience <= self.since
+
+
+class Task(Protocol):
+    """What is learnt: a network, its loss on some cases, its figures on those kept for validation."""
+
+    cases: int
+
+    def network(self) -> Module:
+        """Return a new network; torch's generator is seeded before."""
+        ...
+
+    def loss(self, network: Module, chosen: Tensor, generator: Generator, steps: Steps) -> Tensor:
+        """Return the loss on some training cases (their numbers), run in `Steps.precision`."""
+        ...
+
+    def figures(self, network: Module, device: str) -> dict[str, float]:
+        """Return figures on the validation cases; ``loss`` is the one to make small."""
+        ...
+
+
+class Log(Protocol):
+    """Keeps a row of figures an epoch."""
+
+    def restart(self, rows: list[Row]) -> None:
+        """Begin with these rows."""
+        ...
+
+    def add(self, row: Row) -> None:
+        """Add one."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Where a training is kept, and what it is.
+
+    Attributes:
+        path: Of the file.
+        identity: Of plan, data and division; a checkpoint of another one is refused.
+        resume: Whether to go on from what is there; else it is written over.
+    """
+
+    path: Path
+    identity: str
+    resume: bool = False
+
+    def read(self) -> dict[str, Any] | None:
+        """Return what is kept, or None where there is nothing to go on from.
+
+        Raises:
+            DataError: The file is none of ours or damaged.
+            InputError: It is of another training.
+        """
+        if not self.resume or not self.path.is_file():
+            return None
+        torch = require("torch", extra="train")
+        try:
+            state = torch.load(self.path, weights_only=True, map_location="cpu")
+            known = state["schema"] == SCHEMA and state["version"] == VERSION
+        except Exception as error:  # torch raises classes of its own for every kind of damage
+            raise DataError(
+                f"{self.path.name} can't be read ({str(error)[:200]})",
+                "a checkpoint of this command",
+                "remove it and train anew",
+            ) from error
+        if not known:
+            raise DataError(f"{self.path.name} of another schema", f"{SCHEMA} of version {VERSION}")
+        if state["identity"] != self.identity:
+            raise InputError(
+                f"{self.path.name} belongs to a training with another plan or other data",
+                "the same plan and data",
+                "choose another folder, or leave --resume out and add --force to train anew",
+            )
+        return dict(state)
+
+    def write(self, state: Mapping[str, Any]) -> None:
+        """Keep a state; what was there before stays whole until the new one is."""
+        torch = require("torch", extra="train")
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        beside = self.path.with_suffix(".part")
+        torch.save({"schema": SCHEMA, "version": VERSION, "identity": self.identity, **state}, beside)
+        os.replace(beside, self.path)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fit:
+    """What `fit` gives.
+
+    Attributes:
+        network: With the weights of the best epoch, ready to be used, on the CPU.
+        epoch: Which that was, counted from 1.
+        rows: Figures of each epoch.
+    """
+
+    network: Module
+    epoch: int
+    rows: tuple[Row, ...]
+
+
+def chosen_device(wanted: Device = "auto") -> str:
+    """Return ``cuda`` or ``cpu``.
+
+    Raises:
+        InputError: A GPU is wanted and torch sees none.
+    """
+    torch = require("torch", extra="train")
+    there = bool(torch.cuda.is_available())
+    if wanted == "cuda" and not there:
+        raise InputError("device cuda", "a GPU that torch can use", "take --device cpu")
+    return "cuda" if there and wanted != "cpu" else "cpu"
+
+
+def fit(
+    task: Task,
+    plan: LoopPlan,
+    *,
+    seed: int,
+    device: str = "cpu",
+    checkpoint: Checkpoint | None = None,
+    log: Log | None = None,
+    progress: Progress = logger.info,
+) -> Fit:
+    """Return a network trained on a task, with the weights of its best epoch.
+
+    Args:
+        task: What is learnt.
+        plan: How.
+        seed: Of weights, order, changes and dropout.
+        device: ``cpu`` or ``cuda``.
+        checkpoint: Written after every epoch; where it is to be resumed, the training goes on from it.
+        log: Told the figures of every epoch.
+        progress: Told in words what is done.
+
+    Raises:
+        AnalysisError: The loss is no number.
+        InputError: The checkpoint is of another training.
+    """
+    torch = require("torch", extra="train")
+    torch.manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed)
+    network = task.network().to(device)
+    per_epoch = max(task.cases // plan.batch, 1)
+    steps = Steps(
+        network,
+        plan.epochs * per_epoch,
+        rate=plan.rate,
+        decay=plan.decay,
+        rise=plan.rise,
+        device=device,
+        mixed=plan.mixed,
+    )
+    stopping, rows, best = Stopping(plan.patience), list[Row](), dict[str, Tensor]()
+    state = checkpoint.read() if checkpoint else None
+    if state is not None:
+        network.load_state_dict(state["network"])
+        steps.restore(state["steps"])
+        generator.set_state(state["generator"])
+        torch.set_rng_state(state["random"])
+        if device == "cuda" and state["cuda"] is not None:
+            torch.cuda.set_rng_state(state["cuda"])
+        stopping, rows, best = Stopping(plan.patience, *state["stopping"]), state["rows"], state["best"]
+        progress(f"goes on after epoch {len(rows)}")
+    if log is not None:
+        log.restart(rows)
+    while len(rows) < plan.epochs and not stopping.over:
+        network.train()
+        order, total = torch.randperm(task.cases, generator=generator), 0.0
+        for step in range(per_epoch):
+            loss = task.loss(network, order[step * plan.batch : (step + 1) * plan.batch], generator, steps)
+            if not torch.isfinite(loss):
+                raise AnalysisError(
+                    f"the loss is {float(loss.detach())} in epoch {len(rows) + 1}", "a number", "lower the rate"
+                )
+            steps.take(loss)
+            total += float(loss.detach())
+        network.eval()
+        with torch.no_grad():
+            figures = task.figures(network, device)
+        epoch = len(rows) + 1
+        stopping = stopping.after(epoch, figures["loss"])
+        if stopping.improved or not best:
+            best = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
+        row = {"epoch": float(epoch), "rate": float(steps.optimiser.param_groups[0]["lr"])}
+        row |= {"loss/train": total / per_epoch}
+        row |= {f"{name}/validation": float(value) for name, value in figures.items()}
+        rows.append(row)
+        if checkpoint is not None:
+            checkpoint.write(
+                {
+                    "network": network.state_dict(),
+                    "best": best,
+                    "steps": steps.state(),
+                    "generator": generator.get_state(),
+                    "random": torch.get_rng_state(),
+                    "cuda": torch.cuda.get_rng_state() if device == "cuda" else None,
+                    "stopping": [stopping.best, stopping.epoch, stopping.since],
+                    "rows": [dict(row) for row in rows],
+                }
+            )
+        if log is not None:
+            log.add(row)
+        told = ", ".join(f"{name} {value:.4f}" for name, value in figures.items())
+        progress(f"epoch {epoch} of {plan.epochs}: training loss {total / per_epoch:.4f}; validation {told}")
+    if stopping.over:
+        progress(f"stopped early: no better validation since epoch {stopping.epoch}")
+    network.load_state_dict(best)
+    return Fit(network.cpu().eval(), stopping.epoch or len(rows), tuple(rows))
