@@ -89,13 +89,17 @@ def test_channels_do_not_depend_on_exposure() -> None:
 
 @needs_torch
 def test_no_change_changes_nothing_but_the_range() -> None:
-    still = films.Change(**{field.name: 0 for field in dataclasses.fields(films.Change)})
+    still = films.Change(**{field.name: 0 for field in dataclasses.fields(films.Change)} | {"mirror": True})
     pictures = tensor(some_films(6))
     out = films.stretched(films.changed(pictures, torch.Generator().manual_seed(0), still))
     same = (out - films.stretched(pictures)).abs().amax((1, 2, 3)) < 2e-3
     mirrored = (out - films.stretched(pictures).flip(3)).abs().amax((1, 2, 3)) < 2e-3
     assert bool((same | mirrored).all())
     assert bool(mirrored.any())
+    straight = films.changed(
+        pictures, torch.Generator().manual_seed(0), dataclasses.replace(still, mirror=False)
+    )
+    assert torch.allclose(films.stretched(straight), films.stretched(pictures), atol=2e-3)
 
 
 @needs_torch

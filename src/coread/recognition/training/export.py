@@ -24,6 +24,7 @@ def onnx_bytes(
     settings: dict[str, Any],
     *,
     small: bool = False,
+    limit: int | None = MAXIMUM_BYTES,
 ) -> bytes:
     """Return the ONNX file (opset 18) of a network with one input, its first axis of any length.
 
@@ -34,10 +35,11 @@ def onnx_bytes(
         outputs: Names of the outputs in the order in which the network gives them.
         settings: Kept as JSON in the file's metadata.
         small: Keep weights as 8-bit numbers, see `with_small_weights`.
+        limit: Most bytes; that of weights in the package where nothing is said, None for any size.
 
     Raises:
         MissingExtraError: torch, onnx or onnxscript is not installed.
-        DataError: The file is larger than weights in the package may be.
+        DataError: The file is larger than the limit.
     """
     torch = require("torch", extra="train")
     onnx = require("onnx", extra="train")
@@ -63,8 +65,8 @@ def onnx_bytes(
         node.doc_string = ""
     content = bytes(model.SerializeToString())
     content = with_small_weights(content) if small else content
-    if len(content) > MAXIMUM_BYTES:
-        raise DataError(f"weights of {len(content)} bytes", f"at most {MAXIMUM_BYTES}", "use fewer networks")
+    if limit is not None and len(content) > limit:
+        raise DataError(f"weights of {len(content)} bytes", f"at most {limit}", "use fewer networks")
     return content
 
 

@@ -31,6 +31,7 @@ class Change:
         shade: Brightness across the film.
         noise: Standard deviation at most.
         erase: Part of the films in which a rectangle is wiped out.
+        mirror: Whether left and right may be exchanged.
     """
 
     log_scale: float = 0.22
@@ -44,6 +45,7 @@ class Change:
     shade: float = 0.12
     noise: float = 0.03
     erase: float = 0.3
+    mirror: bool = True
 
 
 def gaussian_blur(films: Tensor, sigma: float, radius: int) -> Tensor:
@@ -98,7 +100,7 @@ def changed(films: Tensor, generator: Generator, change: Change) -> Tensor:
     def column(values: Tensor) -> Tensor:
         return values.view(-1, 1, 1, 1)
 
-    flip = torch.where(drawn(1.0) < 0, -1.0, 1.0)
+    flip = torch.where(drawn(1.0) < 0, -1.0, 1.0) if change.mirror else torch.ones(count)
     films = moved(
         films,
         scale=torch.exp(drawn(change.log_scale, 2)),

@@ -339,7 +339,9 @@ def fit(
             loss = task.loss(network, order[step * plan.batch : (step + 1) * plan.batch], generator, steps)
             if not torch.isfinite(loss):
                 raise AnalysisError(
-                    f"the loss is {float(loss.detach())} in epoch {len(rows) + 1}", "a number", "lower the rate"
+                    f"the loss is {float(loss.detach())} in epoch {len(rows) + 1}",
+                    "a number",
+                    "lower the rate",
                 )
             steps.take(loss)
             total += float(loss.detach())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,14 +27,9 @@ def film_channels(films: Tensor) -> Tensor:
     return torch.cat([centred / (deviation + 1e-3), away / (local + 0.02)], 1)
 
 
-def film_network(width: int, outputs: int) -> Module:
-    """Return a residual network of five blocks with 7 x 7 last feature maps for 28 x 28 films.
-
-    Maps are halved by averaging 2 x 2 pixels, so that a cell of the last map stands for exactly one block
-    of 4 x 4 pixels. `features` gives (n, 4 width, 7, 7), `head` is one linear layer on their mean.
-    """
-    torch = require("torch", extra="train")
-    nn = torch.nn
+def residual_block(channels: int, filters: int, *, shrink: bool) -> Module:
+    """Return two convolutions beside a straight way; maps are first halved by averaging where it shrinks."""
+    nn = require("torch", extra="train").nn
 
     def convolution(channels: int, filters: int, size: int) -> list[Module]:
         return [
@@ -42,9 +38,9 @@ def film_network(width: int, outputs: int) -> Module:
         ]
 
     class Block(nn.Module):  # type: ignore[misc, name-defined]
-        def __init__(self, channels: int, filters: int) -> None:
+        def __init__(self) -> None:
             super().__init__()
-            self.shrink = nn.AvgPool2d(2) if filters != channels else nn.Identity()
+            self.shrink = nn.AvgPool2d(2) if shrink else nn.Identity()
             self.way = nn.Sequential(
                 *convolution(channels, filters, 3), nn.ReLU(), *convolution(filters, filters, 3)
             )
@@ -53,19 +49,36 @@ def film_network(width: int, outputs: int) -> Module:
 
         def forward(self, maps: Tensor) -> Tensor:
             maps = self.shrink(maps)
-            return torch.relu(self.way(maps) + self.straight(maps))
+            return nn.functional.relu(self.way(maps) + self.straight(maps))
+
+    return Block()
+
+
+def film_network(width: int, outputs: int, *, side: int = 28) -> Module:
+    """Return a residual network of five blocks with 7 x 7 last feature maps for 28 x 28 films.
+
+    Maps are halved by averaging 2 x 2 pixels, so that a cell of the last map stands for exactly one block
+    of 4 x 4 pixels. `features` gives (n, 4 width, 7, 7), `head` is one linear layer on their mean. Larger
+    films are halved more often, by a further block each time, until the maps have less than 14 cells a
+    side.
+    """
+    torch = require("torch", extra="train")
+    nn = torch.nn
+    more = max(0, int(math.log2(side / 4 / 7)))
 
     class FilmNetwork(nn.Module):  # type: ignore[misc, name-defined]
         def __init__(self) -> None:
             super().__init__()
             self.features = nn.Sequential(
-                *convolution(2, width, 3),
+                nn.Conv2d(2, width, 3, padding=1, bias=False),
+                nn.BatchNorm2d(width),
                 nn.ReLU(),
-                Block(width, width),
-                Block(width, 2 * width),
-                Block(2 * width, 2 * width),
-                Block(2 * width, 4 * width),
-                Block(4 * width, 4 * width),
+                residual_block(width, width, shrink=False),
+                residual_block(width, 2 * width, shrink=True),
+                residual_block(2 * width, 2 * width, shrink=False),
+                residual_block(2 * width, 4 * width, shrink=True),
+                residual_block(4 * width, 4 * width, shrink=False),
+                *(residual_block(4 * width, 4 * width, shrink=True) for _ in range(more)),
             )
             self.dropout = nn.Dropout(0.2)
             self.head = nn.Linear(4 * width, outputs)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from coread.extras import require
 from coread.recognition.training.export import onnx_bytes
 from coread.recognition.training.films import gaussian_blur
+from coread.recognition.training.loop import Steps
 
 Tensor = Any
 Module = Any
@@ -19,7 +20,24 @@ Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SegmentationPlan:
+class PictureChange:
+    """How far pictures are changed in training; each number is the largest change, both ways.
+
+    Attributes:
+        log_scale: Logarithm of the zoom, rows and columns apart.
+        angle: Turn in radians.
+        shift: In half sides.
+        mirror: Whether left and right may be exchanged.
+    """
+
+    log_scale: float = 0.2
+    angle: float = 0.25
+    shift: float = 0.1
+    mirror: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentationPlan(PictureChange):
     """How a U-Net is trained.
 
     Attributes:
@@ -28,10 +46,6 @@ class SegmentationPlan:
         batch: Pictures a step.
         rate: Highest learning rate of the one-cycle schedule.
         width: Channels of the first level; the others have 1.5, 2 and 3 times as many.
-        log_scale: Largest logarithm of the zoom, rows and columns apart.
-        angle: Largest turn in radians.
-        shift: Largest shift in half sides.
-        mirror: Whether left and right may be exchanged.
         seed: Of everything.
     """
 
@@ -40,18 +54,14 @@ class SegmentationPlan:
     batch: int = 8
     rate: float = 3e-3
     width: int = 24
-    log_scale: float = 0.2
-    angle: float = 0.25
-    shift: float = 0.1
-    mirror: bool = True
     seed: int = 20261125
 
 
-def unet(width: int) -> Module:
-    """Return a U-Net of four levels: (n, 1, rows, columns) to logits of the same shape.
+def unet(width: int, outputs: int = 1) -> Module:
+    """Return a U-Net of four levels: (n, 1, rows, columns) to logits (n, outputs, rows, columns).
 
-    Blocks of 2 x 2 pixels go in as four channels and come out as four, which makes it four times as
-    quick. Rows and columns are multiples of 16.
+    Blocks of 2 x 2 pixels go in as four channels and come out of four for each output, which makes it
+    four times as quick. Rows and columns are multiples of 16.
 
     References:
         Ronneberger et al., U-Net, MICCAI 2015.
@@ -82,7 +92,7 @@ def unet(width: int) -> Module:
                     for low, high in zip(widths[:0:-1], widths[-2::-1], strict=True)
                 ]
             )
-            self.last = nn.Conv2d(width, 4, 1)
+            self.last = nn.Conv2d(width, 4 * outputs, 1)
 
         def forward(self, pictures: Tensor) -> Tensor:
             kept: list[Tensor] = []
@@ -99,9 +109,12 @@ def unet(width: int) -> Module:
 
 
 def changed_pair(
-    pictures: Tensor, masks: Tensor, generator: Any, plan: SegmentationPlan
+    pictures: Tensor, masks: Tensor, generator: Any, plan: PictureChange
 ) -> tuple[Tensor, Tensor]:
-    """Return pictures and masks (n, 1, rows, columns) turned, scaled and shifted alike; exposure changed."""
+    """Return pictures (n, 1, ...) and masks (n, labels, ...) changed alike, and the pictures' exposure.
+
+    Both are turned, scaled and shifted. Values of pictures are from 0 to 1, of masks 0 or 1.
+    """
     torch = require("torch", extra="train")
     functional = torch.nn.functional
     count = len(pictures)
@@ -155,12 +168,11 @@ def trained_unet(
     truth = torch.from_numpy(masks.astype(np.float32))[:, None]
     kinds = None if classes is None else torch.from_numpy(classes)
     model = unet(plan.width) if network is None else network()
-    steps = plan.epochs * max(len(source) // plan.batch, 1)
-    optimiser = torch.optim.AdamW(model.parameters(), plan.rate, weight_decay=1e-3)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, plan.rate, total_steps=steps, pct_start=0.2)
+    count = plan.epochs * max(len(source) // plan.batch, 1)
+    steps = Steps(model, count, rate=plan.rate, decay=1e-3, rise=0.2)
     model.train()
     order = torch.zeros(0, dtype=torch.long)
-    for _ in range(steps):
+    for _ in range(count):
         if len(order) < plan.batch:
             order = torch.randperm(len(source), generator=generator)
         chosen, order = order[: plan.batch], order[plan.batch :]
@@ -172,10 +184,7 @@ def trained_unet(
         loss = loss + (1 - (2 * overlap + 1) / (said.sum((1, 2, 3)) + wanted.sum((1, 2, 3)) + 1)).mean()
         if kinds is not None:
             loss = loss + torch.nn.functional.cross_entropy(scores, kinds[chosen], label_smoothing=0.05)
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        schedule.step()
+        steps.take(loss)
     return model.eval()
 
 
