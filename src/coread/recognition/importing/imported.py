@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image as Picture
 
 from coread.core import (
     Card,
@@ -38,7 +37,6 @@ from coread.recognition.importing.source import read_json
 from coread.recognition.importing.specification import Specification, specification_from_table
 from coread.recognition.inference import (
     Cancel,
-    NetworkGrid,
     Predict,
     Progress,
     Window,
@@ -114,15 +112,7 @@ class ImportedModel:
                 f"{len(said.channels)} channels: {', '.join(said.channels)}",
                 "give them in this order, on one grid",
             )
-        scaled = np.stack([i.of(c) for i, c in zip(said.intensities, channels, strict=True)])
-        order = said.transpose if said.axes is None else (0, 1, 2)
-        affine = np.array(geometry.affine)
-        affine[:3, :3] = affine[:3, list(order)]
-        shape = tuple(geometry.shape[axis] for axis in order)
-        grid = NetworkGrid(
-            Geometry((shape[0], shape[1], shape[2]), affine), said.axes, _three(said.spacing_mm)
-        )
-        seen = grid.to_network(scaled.transpose(0, *(axis + 1 for axis in order)))
+        seen = said.volume(channels, geometry)
         predict = mean_over_flips(self.predict, said.flips) if flips else self.predict
         if len(said.window) == 2:
             slices = []
@@ -133,8 +123,8 @@ class ImportedModel:
             answer = np.stack(slices, axis=1)
         else:
             answer = self._answer(seen, predict, progress, cancel)
-        back = grid.from_network(said.probabilities(answer))
-        return back.transpose(0, *(int(axis) + 1 for axis in np.argsort(order)))
+        back = said.grid(geometry).from_network(said.probabilities(answer))
+        return back.transpose(0, *(int(axis) + 1 for axis in np.argsort(said.order)))
 
     def _answer(
         self, image: NDArray[np.float32], predict: Predict, progress: Progress | None, cancel: Cancel | None
@@ -211,12 +201,7 @@ class ImportedModel:
         said = self.specification
         if said.task != "classify":
             raise NotApplicableError(f"{self.name} segments", "a model that classifies")
-        film = np.asarray(image.values, dtype=np.float32)
-        film = film.mean(axis=-1) if film.ndim == 3 else film
-        rows, columns = said.window
-        small = np.asarray(Picture.fromarray(film).resize((columns, rows), Picture.Resampling.BILINEAR))
-        batch = np.stack([intensity.of(small) for intensity in said.intensities])[None]
-        values = said.probabilities(self.predict(batch)[0])
+        values = said.probabilities(self.predict(said.picture(image.values)[None])[0])
         return dict(zip(said.outputs, map(float, values), strict=True))
 
     def analyze(self, inputs: Inputs) -> Result:
@@ -268,10 +253,6 @@ class ImportedModel:
             probability=Probability(min(max(value, 0.0), 1.0), None, 0.5, calibrated=False),
             comment=f"output {name!r} of the network",
         )
-
-
-def _three(values: tuple[float, ...] | None) -> tuple[float, float, float] | None:
-    return None if values is None else (values[0], values[1], values[2])
 
 
 def _millimetres(spacing: Sequence[float]) -> str:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image as Picture
 
+from coread.core import Geometry
 from coread.errors import DataError
+from coread.recognition.inference import NetworkGrid
 
 Scale = Literal["none", "min-max", "z-score", "z-score-nonzero"]
 Activation = Literal["softmax", "sigmoid", "none"]
@@ -118,6 +121,36 @@ class Specification:
             )
         if sorted(self.transpose) != [0, 1, 2] or not set(self.flips) <= set(range(len(self.window))):
             raise DataError(f"transpose {self.transpose}, flips {self.flips}", "axes of the image")
+
+    def picture(self, values: NDArray[Any]) -> NDArray[np.float32]:
+        """Return (channels, rows, columns) of the window from a picture (rows, columns[, colours])."""
+        film = np.asarray(values, dtype=np.float32)
+        film = film.mean(axis=-1) if film.ndim == 3 else film
+        rows, columns = self.window
+        small = np.asarray(Picture.fromarray(film).resize((columns, rows), Picture.Resampling.BILINEAR))
+        return np.stack([intensity.of(small) for intensity in self.intensities])
+
+    @property
+    def order(self) -> tuple[int, int, int]:
+        """Order of the stored axes before anything else; as stored where `axes` says where they run to."""
+        return self.transpose if self.axes is None else (0, 1, 2)
+
+    def grid(self, geometry: Geometry) -> NetworkGrid:
+        """Return the grid in which the network sees a volume whose axes are in `order`."""
+        affine = np.array(geometry.affine)
+        affine[:3, :3] = affine[:3, list(self.order)]
+        slices, rows, columns = (geometry.shape[axis] for axis in self.order)
+        spacing = self.spacing_mm
+        return NetworkGrid(
+            Geometry((slices, rows, columns), affine),
+            self.axes,
+            None if spacing is None else (spacing[0], spacing[1], spacing[2]),
+        )
+
+    def volume(self, channels: Sequence[NDArray[Any]], geometry: Geometry) -> NDArray[np.float32]:
+        """Return (channels, *space) on `grid` from one (slices, rows, columns) array for each channel."""
+        scaled = np.stack([i.of(c) for i, c in zip(self.intensities, channels, strict=True)])
+        return self.grid(geometry).to_network(scaled.transpose(0, *(axis + 1 for axis in self.order)))
 
     def probabilities(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return probabilities of (outputs, ...) values of the network."""
