@@ -62,8 +62,7 @@ def test_every_finding_is_read_back_from_its_sentence(language: Literal["en", "t
             got = [(f.finding, f.status, f.laterality) for f in structure(text, language).findings]
             if got != [(name, status, side)]:
                 wrong.append((text, got))
-    total = 8 * len(pack(language).terms)
-    assert len(wrong) / total < 0.05, wrong[:20]
+    assert not wrong
 
 
 @pytest.mark.parametrize("language", ["en", "tr"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from coread.errors import InputError
 from coread.language.assertion import HISTORICAL, NEGATED, OTHER, UNCERTAIN, CueMatch, scope
 from coread.language.matching import Matched
@@ -40,12 +42,14 @@ def assert_phrase(text: str, start: int, end: int, *, language: str = "en") -> A
     first = next((s for s in matched.sentences if s[0] <= place[0] < s[1]), (0, len(matched.words)))
     cues = [cue for cue in matched.cues if first[0] <= cue.start and cue.end <= first[1]]
     cues = [c for c in cues if not (place[0] <= c.start and c.end <= place[1])]
-    return assertion(matched, cues, *place, sentence=first, rules=rules)
+    said = assertion(matched, cues, *place)
+    if not said.historical and _stands_alone(matched, *place, first, rules):
+        a, b = matched.span(*place)
+        return replace(said, historical=True, cues=(*said.cues, Words(matched.text[a:b], a, b, "historical")))
+    return said
 
 
-def assertion(
-    matched: Matched, cues: list[CueMatch], start: int, end: int, *, sentence: tuple[int, int], rules: Pack
-) -> Assertion:
+def assertion(matched: Matched, cues: list[CueMatch], start: int, end: int) -> Assertion:
     """Return the assertion on tokens ``[start, end)`` by the cues of their sentence."""
     flags, deciding = scope(cues, start, end)
     words = tuple(
@@ -53,10 +57,6 @@ def assertion(
         for cue, flag in deciding
         for a, b in (matched.span(cue.start, cue.end),)
     )
-    if not flags & HISTORICAL and _stands_alone(matched, start, end, sentence, rules):
-        a, b = matched.span(start, end)
-        flags |= HISTORICAL
-        words = (*words, Words(matched.text[a:b], a, b, "historical"))
     return Assertion(
         bool(flags & NEGATED),
         bool(flags & UNCERTAIN),

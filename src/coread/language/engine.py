@@ -129,6 +129,8 @@ class _Reader:
         matched = self.matched
         stop = matched.ends[sentence[1] - 1]
         section = self.sections[max(bisect_left(self.section_starts, stop) - 1, 0)].name
+        if section == "body" and number == 0 and self._is_title(sentence):
+            section = "technique"
         findings = self.within(FINDING, sentence)
         subjects = self.within(SUBJECT, sentence)
         states = self.within(STATE, sentence)
@@ -160,6 +162,16 @@ class _Reader:
         present = [i for i in range(first, len(self.findings)) if self.findings[i].status != "absent"]
         if present:
             self.last = present[0]
+
+    def _is_title(self, sentence: Span) -> bool:
+        """Return whether the first line names the examination, before headings."""
+        words = self.matched.words[sentence[0] : sentence[1]]
+        return (
+            len(self.sections) > 1
+            and words[-1] not in ".?!"
+            and len(words) <= 15
+            and bool(inside(self.matched.groups[EXAM], *sentence))
+        )
 
     def _cues(self, sentence: Span) -> list[CueMatch]:
         cues = self.matched.cues
@@ -198,7 +210,7 @@ class _Reader:
             if any(start < b and a < end for a, b in used):
                 continue
             inner = [c for c in cues if not (start <= c.start and c.end <= end)]
-            said = assertion(self.matched, inner, start, end, sentence=sentence, rules=self.rules)
+            said = assertion(self.matched, inner, start, end)
             names = sorted(
                 {payload[1] for payload in payloads}, key=lambda n: (n not in self.rules.concepts.critical, n)
             )
@@ -302,7 +314,7 @@ class _Reader:
             _, state, rule, kind = best
             low, high = min(start, state[0]), max(end, state[1])
             inner = [c for c in cues if not (state[0] <= c.start and c.end <= state[1])]
-            said = assertion(matched, inner, state[0], state[1], sentence=sentence, rules=self.rules)
+            said = assertion(matched, inner, state[0], state[1])
             a, b = matched.span(state[0], state[1])
             decided = Words(matched.text[a:b], a, b, "state")
             if kind == "normal":
@@ -352,11 +364,18 @@ class _Reader:
                 number = owner(matched, spans, word, links=links, breaks=breaks)
                 if number is None:
                     continue
+                a, b = spans[number]
+                if a <= word[0] and word[1] <= b and self._named(drafts[number].name, group, word):
+                    continue
                 self._add(drafts[number], group, word)
                 if group in (SIDE, SITE) and word[0] >= drafts[number].end:
                     for other in chain(spans, number, joins):
                         if drafts[other].side is None or group == SITE:
                             self._add(drafts[other], group, word)
+
+    def _named(self, name: str, group: int, word: Match) -> bool:
+        """Return whether a word within a finding's words is part of its name."""
+        return (group, word[2][0][1]) in self.rules.own.get(name, ())
 
     def _add(self, draft: _Draft, group: int, word: Match) -> None:
         value = word[2][0][1]

@@ -6,7 +6,7 @@ from bisect import bisect_left
 from operator import itemgetter
 
 from coread.language.assertion import CueMatch, cue_match
-from coread.language.packs import CUE, GROUPS, Pack, Payload
+from coread.language.packs import CHANGE, CUE, FINDING, GROUPS, Pack, Payload
 from coread.language.tokens import sentence_bounds, tokenise
 
 Match = tuple[int, int, tuple[Payload, ...]]  # first token, token after the last, what it means
@@ -27,6 +27,9 @@ class Matched:
         for last, (length, groups) in pack.automaton.iter(self.codes):
             for group, payloads in groups:
                 found[group].append((last + 1 - length, last + 1, payloads))
+        findings = longest(found[FINDING])
+        for group in (CUE, CHANGE):  # "no small" is no cue where a "small bowel obstruction" is named
+            found[group] = _not_cutting(found[group], findings)
         self.groups: list[list[Match]] = [longest(group) for group in found]
         self.sentences = sentence_bounds(text, self.words, self.starts, self.ends)
         self.cues: list[CueMatch] = [cue_match(start, end, said) for start, end, said in self.groups[CUE]]
@@ -60,6 +63,21 @@ def longest(found: list[Match]) -> list[Match]:
             taken.append(match)
     taken.sort(key=_first)
     return taken
+
+
+def _not_cutting(matches: list[Match], findings: list[Match]) -> list[Match]:
+    """Return the matches that do not reach from outside into the middle of a finding's words."""
+    middle = {at: match for match in findings for at in range(match[0] + 1, match[1])}
+    if not middle:
+        return matches
+    return [
+        match
+        for match in matches
+        if not (
+            (match[1] in middle and match[0] < middle[match[1]][0])
+            or (match[0] in middle and match[1] > middle[match[0]][1])
+        )
+    ]
 
 
 def _by_length(match: Match) -> tuple[int, int]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from coread.errors import InputError
+from coread.language.morphology import UNKNOWN, Morphology, WordCodes
 from coread.language.tokens import lower, normalise, tokenise
 
 # groups of patterns; matches of one group don't overlap, the longest of each place wins
@@ -35,10 +36,10 @@ from coread.language.tokens import lower, normalise, tokenise
     GRAMMAR,
 ) = range(16)
 GROUPS = 16
-UNKNOWN, NUMBER, LINE = "\u0001", "\u0002", "\u0003"
+_MENDED = frozenset({FINDING, CUE, SITE, SIDE, CHANGE, SUBJECT, STATE, EXAM})  # groups whose words are mended
 _FIRST_CODE = 0x100
-_CACHE_LIMIT = 200_000
 _ALTERNATIVES = re.compile(r"\(([^()]*)\)")
+_NO_LETTERS = re.compile(r"[\W\d_]+")
 
 Payload = tuple[Any, ...]
 
@@ -60,93 +61,6 @@ class Concepts:
     models: tuple[tuple[str, str, tuple[str, ...]], ...]
 
 
-class WordCodes(dict[str, str]):
-    """One character for each word of the pack; other words are reduced to it by the pack's morphology."""
-
-    def __init__(self, base: Mapping[str, str], pack_morphology: _Morphology) -> None:
-        super().__init__()
-        self.base = base
-        self.morphology = pack_morphology
-
-    def __missing__(self, word: str) -> str:
-        code = self._code(word)
-        if len(self) < _CACHE_LIMIT:
-            self[word] = code
-        return code
-
-    def _code(self, word: str) -> str:
-        first = word[0]
-        if first == "\n":
-            return LINE
-        low = lower(word, turkish=self.morphology.turkish)
-        if low in self.base:
-            return self.base[low]
-        if first.isdigit():
-            return NUMBER
-        reduced = self.morphology.reduce(low, self.base)
-        return self.base[reduced] if reduced is not None else UNKNOWN
-
-
-@dataclass(frozen=True, slots=True)
-class _Morphology:
-    suffixes: tuple[tuple[str, str], ...] = ()
-    soften: tuple[tuple[str, str], ...] = ()
-    verbs: tuple[tuple[re.Pattern[str], str], ...] = ()
-    minimum: int = 4
-    repeat: int = 1
-    turkish: bool = False
-    vowels: str = ""
-    buffers: str = ""
-
-    def fits(self, stem: str, ending: str) -> bool:
-        """Return whether an ending may follow a stem: vowels do not meet."""
-        if not self.vowels or not ending:
-            return True
-        after_vowel = stem[-1:] in self.vowels
-        if ending[0] in self.vowels:
-            return not after_vowel
-        if ending[0] in self.buffers and ending[1:2] and ending[1] in self.vowels:
-            return after_vowel
-        return True
-
-    def reduce(self, word: str, known: Mapping[str, Any]) -> str | None:
-        """Return the known word that this one is a form of, or None."""
-        if "'" in word or "’" in word:
-            stem = re.split("['’]", word, maxsplit=1)[0]
-            if stem in known:
-                return stem
-            found = self.reduce(stem, known) if stem else None
-            if found is not None:
-                return found
-        for pattern, target in self.verbs:
-            if pattern.fullmatch(word):
-                return target
-        if len(word) < self.minimum:
-            return None
-        forms = [word]
-        for _ in range(self.repeat):
-            shorter: list[str] = []
-            for form in forms:
-                for ending, to in self.suffixes:
-                    if not form.endswith(ending):
-                        continue
-                    stem = form[: len(form) - len(ending)] + to
-                    if len(stem) < 2 or not self.fits(stem, ending):
-                        continue
-                    for candidate in self._hard(stem):
-                        if candidate in known:
-                            return candidate
-                    shorter.append(stem)
-            forms = shorter
-        return None
-
-    def _hard(self, stem: str) -> Iterable[str]:
-        yield stem
-        for soft, hard in self.soften:
-            if stem.endswith(soft):
-                yield stem[: -len(soft)] + hard
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Pack:
     """A compiled rule pack.
@@ -156,8 +70,8 @@ class Pack:
         version: Of the rules.
         words: Word to one character.
         automaton: Aho-Corasick matcher over these characters.
-        sections: Heading in lower case to the name of the section.
-        detect: Words that tell the language.
+        sections: Heading as `plain` gives it to the name of the section.
+        detect: Words that tell the language, as `plain` gives them.
         turkish: Whether lower case follows the dotted and dotless i.
         rules: Of the states of organs: finding by rule number.
         numbers: Number words and their values.
@@ -165,6 +79,8 @@ class Pack:
         terms: Plain name of a finding to its first term, for writing.
         places: The same for places.
         sides: The same for sides.
+        own: (group, plain name) of the words of place, side and change that belong to the name of a finding:
+            a "mediastinal shift" has no place beside its name.
     """
 
     language: str
@@ -180,6 +96,11 @@ class Pack:
     terms: Mapping[str, str]
     places: Mapping[str, str]
     sides: Mapping[str, str]
+    own: Mapping[str, frozenset[tuple[int, str]]]
+
+    def plain(self, words: str) -> str:
+        """Return words in lower case without the marks that people leave out."""
+        return lower(words, turkish=self.turkish).translate(self.words.morphology.fold)
 
 
 _lock = threading.Lock()
@@ -301,7 +222,7 @@ def compile_pack(table: Mapping[str, Any]) -> Pack:
     try:
         terms = list(_terms(table))
         forms = table.get("morphology", {})
-        morphology = _Morphology(
+        morphology = Morphology(
             suffixes=tuple(sorted(((a, b) for a, b in forms.get("suffixes", ())), key=lambda p: -len(p[0]))),
             soften=tuple((a, b) for a, b in forms.get("soften", ())),
             verbs=tuple((re.compile(v["pattern"]), v["word"]) for v in forms.get("verbs", ())),
@@ -310,8 +231,20 @@ def compile_pack(table: Mapping[str, Any]) -> Pack:
             turkish=bool(forms.get("turkish", False)),
             vowels=str(forms.get("vowels", "")),
             buffers=str(forms.get("buffers", "")),
+            fold=str.maketrans(dict(forms.get("fold", ()))),
+            spellings=tuple((a, b) for a, b in forms.get("spellings", ())),
+            keep=frozenset(str(forms.get("keep", "")).split()),
+            mend=int(forms.get("mend", 6)),
+            kept=re.compile(forms["kept"]) if "kept" in forms else None,
+            forms=tuple(form for term in forms.get("forms", ()) for form in expand(term)),
         )
         shared = concepts()
+        own = {
+            word
+            for term, payload in terms
+            if payload[0] in _MENDED and payload[1] not in ("barrier", "ignored", "affirmed")
+            for word in _NO_LETTERS.split(lower(term, turkish=morphology.turkish))
+        }
         if table["language"] == "en":
             terms.extend(_model_terms(shared, table))
         patterns: dict[tuple[str, ...], set[Payload]] = {}
@@ -327,7 +260,7 @@ def compile_pack(table: Mapping[str, Any]) -> Pack:
         code: dict[str, str] = {}
         canonical: dict[str, str] = {}
         for word in sorted(raw):
-            canonical[word] = morphology.reduce(word, known) or word
+            canonical[word] = morphology.reduce(word, known) or morphology.spelt(word, known) or word
         for word in sorted(raw):  # a form of a form ends at one stem
             stem = canonical[word]
             for _ in range(3):
@@ -346,24 +279,37 @@ def compile_pack(table: Mapping[str, Any]) -> Pack:
                 groups.setdefault(payload[0], []).append(payload)
             automaton.add_word(key, (len(key), tuple((g, tuple(said)) for g, said in groups.items())))
         automaton.make_automaton()
+        names = {name: expand(said[0])[0] for name, said in table["findings"].items() if said}
+
+        def modifiers(term: str) -> frozenset[tuple[int, str]]:
+            words = tokenise(lower(term, turkish=morphology.turkish))[0]
+            found = automaton.iter("".join(base.get(word, UNKNOWN) for word in words))
+            said = [(group, payloads) for _, (_, groups) in found for group, payloads in groups]
+            return frozenset(
+                (g, payload[1]) for g, payloads in said if g in (SITE, SIDE, CHANGE) for payload in payloads
+            )
+
         return Pack(
             language=table["language"],
             version=str(table.get("version", "1")),
-            words=WordCodes(base, morphology),
+            words=WordCodes(base, morphology, own),
             automaton=automaton,
-            sections={h: name for name, heads in table["sections"].items() for h in heads},
-            detect=frozenset(table.get("detect", ())),
+            sections={
+                h.translate(morphology.fold): name for name, heads in table["sections"].items() for h in heads
+            },
+            detect=frozenset(word.translate(morphology.fold) for word in table.get("detect", ())),
             turkish=morphology.turkish,
             rules=tuple(rule["finding"] for rule in table.get("states", ())),
             numbers={word: i + 1 for i, word in enumerate(table["time"].get("numbers", ()))},
             concepts=shared,
-            terms={name: expand(said[0])[0] for name, said in table["findings"].items() if said},
+            terms=names,
             places={
                 name: expand(said[0])[-1]
                 for sites in (table["sites"]["part"], table["sites"]["organ"])
                 for name, said in sites.items()
             },
             sides={name: said[0] for name, said in table["lateralities"].items()},
+            own={name: modifiers(term) for name, term in names.items()},
         )
     except (KeyError, TypeError, ValueError, re.error) as error:
         raise InputError(

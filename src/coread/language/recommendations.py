@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from coread.language.matching import Match, Matched, inside
-from coread.language.packs import ACTION, EXAM, GRAMMAR, NUMBER, REGION, TIME, Pack
+from coread.language.morphology import NUMBER
+from coread.language.packs import ACTION, EXAM, GRAMMAR, REGION, TIME, Pack
 from coread.language.values import Recommendation, Words
 
 _MONTHS = {"day": 1 / 30.4, "week": 1 / 4.345, "month": 1.0, "year": 12.0}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from coread.language.packs import UNKNOWN, Pack, languages, pack
+from coread.language.morphology import UNKNOWN
+from coread.language.packs import Pack, languages, pack
 from coread.language.tokens import heading_places, lower, similar
 from coread.language.values import TextSection
 
@@ -21,8 +22,12 @@ def detect(text: str) -> str:
     names = languages()
     if len(names) < 2:
         return names[0]
-    words = {lower(word.strip(".,;:()"), turkish=False) for word in text.split()}
-    scores = [(len(words & pack(name).detect), -number, name) for number, name in enumerate(names)]
+    bare = [word.strip(".,;:()") for word in text.split()]
+    words = {lower(word, turkish=False) for word in bare}
+    scores = [
+        (sum(word in pack(name).detect for word in {pack(name).plain(word) for word in bare}), -number, name)
+        for number, name in enumerate(names)
+    ]
     if "tr" in names and not _TURKISH_LETTERS.isdisjoint(text):
         scores = [(score + 2 * (name == "tr"), number, name) for score, number, name in scores]
     best = max(scores)
@@ -42,7 +47,7 @@ def sections(text: str, rules: Pack) -> tuple[TextSection, ...]:
     """Return the sections of a text: known headings, with one typing error at most; `body` where none is."""
     found: list[tuple[int, int, str, str]] = []
     for start, end, words in heading_places(text):
-        name = _section(lower(words, turkish=rules.turkish), rules)
+        name = _section(rules.plain(words), rules)
         if name is not None:
             found.append((start, end, name, words))
     if not found or found[0][0] > 0:
@@ -57,7 +62,7 @@ def sections(text: str, rules: Pack) -> tuple[TextSection, ...]:
 def _section(heading: str, rules: Pack) -> str | None:
     heading = " ".join(heading.split())
     found = rules.sections.get(heading)
-    if found is None and len(heading) >= 7:
+    if found is None and len(heading) >= 6:
         for known, name in rules.sections.items():
             if abs(len(known) - len(heading)) <= 1 and len(known) >= 7 and similar(known, heading):
                 return name

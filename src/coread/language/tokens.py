@@ -30,6 +30,13 @@ _ABBREVIATIONS = frozenset(
         "bkz",
         "nr",
         "sn",
+        "lt",
+        "rt",
+        "bilat",
+        "evid",
+        "susp",
+        "poss",
+        "prob",
     )
 )
 
