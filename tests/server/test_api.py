@@ -276,6 +276,10 @@ def test_fhir_resources_are_valid_and_reports_come_with_the_signature(
     assert program.get("/fhir/R4/DiagnosticReport").json()["total"] == 0
     address, version = f"/api/v1/studies/{ct.uid()}/reading", 0
     client.post(address)
+    # the nodule that is accepted below asks for a follow-up
+    text = {"text": "Recommendation: CT chest in 6 months."}
+    answer = client.put(f"/api/v1/studies/{ct.uid()}/report/text", json=text, headers={"If-Match": '"0"'})
+    assert answer.status_code == 200
     for path, body in (
         ("/commit", {"findings": []}),
         ("/reveal", None),

@@ -157,8 +157,10 @@ def test_every_format_gives_its_files(files: dict[str, bytes]) -> None:
         "map-lung_ct-1.dcm",
         "map-cxr_pneumonia-1.dcm",
         "report.sr.dcm",
+        "report.text.sr.dcm",
         "report.html",
         "report.pdf",
+        "report.txt",
         "report.fhir.json",
         "exports.json",
     }
@@ -240,7 +242,7 @@ def test_signed_files_say_who_signed_and_stated_numbers_keep_their_model(files: 
 
 def test_only_the_formats_asked_for() -> None:
     files = export_signed(bundle(), ("html", "sr"))
-    assert set(files) == {"report.html", "report.sr.dcm", "exports.json"}
+    assert set(files) == {"report.html", "report.sr.dcm", "report.text.sr.dcm", "exports.json"}
     with pytest.raises(InputError, match="no format docx"):
         export_signed(bundle(), ("docx",))
     check_formats(FORMATS)

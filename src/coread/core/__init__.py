@@ -33,7 +33,7 @@ from coread.core.image import (
     Volume,
 )
 from coread.core.region import Box, Contour, MaskRegion, OnInstance, PatientSpace, Point, Region
-from coread.core.report import Addendum, Report, Section, Sentence, Signature
+from coread.core.report import Addendum, Dictation, Imported, Report, Section, Sentence, Signature, Template
 
 __all__ = [
     "Acquisition",
@@ -45,6 +45,7 @@ __all__ = [
     "CodedConcept",
     "Contour",
     "Cue",
+    "Dictation",
     "FileEntry",
     "FileRole",
     "Finding",
@@ -52,6 +53,7 @@ __all__ = [
     "Grid",
     "Image",
     "ImagePlane",
+    "Imported",
     "Inputs",
     "InstanceHeader",
     "Interval",
@@ -82,6 +84,7 @@ __all__ = [
     "Sentence",
     "Signature",
     "StudyInfo",
+    "Template",
     "TimeSeries",
     "Volume",
     "card_from_table",

@@ -25,6 +25,8 @@ REJECT_REASONS = (
     "other",
 )
 
+DISMISS_REASONS = ("right_as_written", "told_elsewhere", "misread", "not_applicable", "other")
+
 
 class State(Enum):
     """How far a reading has come."""
@@ -55,10 +57,17 @@ class DraftSaved:
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """The first read, or the read of images that came later, was committed: it can't be changed."""
+    """The first read, or the read of images that came later, was committed: it can't be changed.
+
+    Attributes:
+        at: When.
+        findings: What the reader found.
+        text: The reader's own text for the report as it stood then.
+    """
 
     at: datetime
     findings: tuple[Finding, ...]
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +115,25 @@ class Decided:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckDismissed:
+    """The reader looked at a check of the report and lets the words stand.
+
+    Attributes:
+        at: When.
+        check: Kind of the check, such as ``side_differs``.
+        key: Which check: it names the words, so that other words are checked anew.
+        reason: One of `DISMISS_REASONS`.
+        comment: Free words; needed with reason ``other``.
+    """
+
+    at: datetime
+    check: str
+    key: str
+    reason: str
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Signed:
     """The reader signed; the report is final."""
 
@@ -128,7 +156,17 @@ class ImagesArrived:
     instances: tuple[str, ...] = ()
 
 
-Event = Opened | DraftSaved | Committed | Revealed | Decided | Signed | AddendumAdded | ImagesArrived
+Event = (
+    Opened
+    | DraftSaved
+    | Committed
+    | Revealed
+    | Decided
+    | CheckDismissed
+    | Signed
+    | AddendumAdded
+    | ImagesArrived
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +219,11 @@ class Reading:
     def undecided(self) -> tuple[str, ...]:
         """Findings of the models that still need a decision."""
         return tuple(f for f in self.to_decide if f not in self.decisions)
+
+    @property
+    def dismissed(self) -> Mapping[str, CheckDismissed]:
+        """Checks of the report that the reader dismissed, by key; the last word counts."""
+        return {event.key: event for event in self.events if isinstance(event, CheckDismissed)}
 
     @property
     def signed_at(self) -> datetime | None:
@@ -268,6 +311,18 @@ def _decide(reading: Reading, event: Decided) -> Reading:
     return _settle(replace(reading, decisions={**reading.decisions, decision.finding: decision}))
 
 
+def _dismiss(reading: Reading, event: CheckDismissed) -> Reading:
+    if reading.state in (State.UNREAD, State.SIGNED, State.ADDENDUM):
+        raise _refuse(reading, "dismiss a check", "checks are answered between opening and signing")
+    if event.reason not in DISMISS_REASONS:
+        raise ReadingError(
+            f"dismissing a check needs a reason of {', '.join(DISMISS_REASONS)}; got {event.reason}"
+        )
+    if event.reason == "other" and not event.comment.strip():
+        raise ReadingError("reason `other` needs a comment")
+    return reading
+
+
 def _settle(reading: Reading) -> Reading:
     return replace(reading, state=State.AI_SHOWN if reading.undecided else State.RECONCILED)
 
@@ -302,6 +357,7 @@ _STEPS: dict[type, Callable[[Reading, Any], Reading]] = {
     Committed: _commit,
     Revealed: _reveal,
     Decided: _decide,
+    CheckDismissed: _dismiss,
     Signed: _sign,
     AddendumAdded: _add,
     ImagesArrived: _arrive,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, get_args
 
 from coread.core.finding import Finding, Measurement, Origin, Reader
 from coread.errors import InputError
 
 SectionName = Literal[
+    "exam",
     "indication",
     "technique",
     "comparison",
@@ -21,21 +22,58 @@ SectionName = Literal[
 ]
 
 
+# in the order in which a report is read
+SECTION_NAMES: tuple[SectionName, ...] = get_args(SectionName)
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A report template that gave a sentence, with its version."""
+
+    name: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """Where a sentence was taken from that was written elsewhere, such as the name of a file."""
+
+    source: str
+
+
+SentenceOrigin = Origin | Template | Imported
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """A change of a sentence: who, when, and the words before."""
+
+    by: Reader
+    at: datetime
+    before: str
+
+
 @dataclass(frozen=True, slots=True)
 class Sentence:
     """A sentence and where it comes from.
 
     Attributes:
         text: The words.
-        origin: A reader, or a model whose words a reader accepted.
+        origin: Who or what wrote it first.
         findings: Identifiers of the findings it states.
-        accepted_by: The reader who accepted a model's sentence, or None for the reader's own.
+        accepted_by: The reader who accepted what they did not write, or None for the reader's own.
+        accepted_at: When, or None where nobody did.
+        edits: What was changed in it, oldest first.
+        span: Where it stands in the reader's own text (`Dictation`), in characters; None for others.
     """
 
     text: str
-    origin: Origin
+    origin: SentenceOrigin
     findings: tuple[str, ...] = ()
     accepted_by: Reader | None = None
+    accepted_at: datetime | None = None
+    edits: tuple[Edit, ...] = ()
+    span: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +82,21 @@ class Section:
 
     name: SectionName
     sentences: tuple[Sentence, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Dictation:
+    """A reader's own text for a report: dictated, pasted or written.
+
+    Attributes:
+        text: The words.
+        language: ``auto``, ``en`` or ``tr``.
+        templates: Templates that were put into it.
+    """
+
+    text: str
+    language: Literal["auto", "en", "tr"] = "auto"
+    templates: tuple[Template, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +127,10 @@ class Report:
         measurements: Numbers that belong to no finding and were accepted.
         signature: None for a draft.
         addenda: Oldest first.
+        dictation: The reader's own text that sentences were taken from, or None.
 
     Raises:
-        InputError: It is signed and holds a model's sentence that nobody accepted.
+        InputError: It is signed and holds a sentence that its reader did not write and nobody accepted.
     """
 
     study: str
@@ -86,15 +140,42 @@ class Report:
     measurements: tuple[Measurement, ...] = ()
     signature: Signature | None = None
     addenda: tuple[Addendum, ...] = ()
+    dictation: Dictation | None = None
 
     def __post_init__(self) -> None:
         if self.signature is None:
             if self.addenda:
                 raise InputError("an addendum comes after a signature")
             return
-        for section in self.sections:
-            for sentence in section.sentences:
-                if not isinstance(sentence.origin, Reader) and sentence.accepted_by is None:
-                    raise InputError(
-                        f"nobody accepted this sentence of {sentence.origin.name}: {sentence.text!r}"
-                    )
+        check_accepted(self.sections)
+
+
+def check_accepted(sections: tuple[Section, ...]) -> None:
+    """Check that somebody stands behind every sentence: who wrote it, or who accepted it.
+
+    Raises:
+        InputError: Nobody accepted a sentence of a model, of a template or from elsewhere.
+    """
+    for section in sections:
+        for sentence in section.sentences:
+            if not isinstance(sentence.origin, Reader) and sentence.accepted_by is None:
+                raise InputError(
+                    f"nobody accepted this sentence of {origin_name(sentence.origin)}: {sentence.text!r}",
+                    "a sentence that a reader wrote or accepted",
+                    "accept it, or leave it out",
+                )
+
+
+def origin_name(origin: SentenceOrigin) -> str:
+    """Return who or what an origin is, in one word.
+
+    Examples:
+        >>> origin_name(Template("chest_ct", "1")), origin_name(Reader("ada"))
+        ('chest_ct', 'ada')
+    """
+    match origin:
+        case Reader():
+            return origin.id
+        case Imported():
+            return origin.source
+    return origin.name

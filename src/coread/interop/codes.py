@@ -42,6 +42,9 @@ LOWER_UNCERTAINTY = _sct("371885007", "-, range of lower measurement uncertainty
 CERTAINTY = _dcm("111012", "Certainty of Finding")
 ADDENDUM = _dcm("121078", "Addendum")
 
+LONG_AXIS = _sct("103339001", "Long axis")
+SHORT_AXIS = _sct("103340004", "Short axis")
+
 PRESENCE = _dcm("121052", "Presence of property")
 PRESENCES: Mapping[Status, CodedConcept] = {
     "present": _dcm("121053", "Present"),
@@ -85,6 +88,9 @@ NOT_ACCEPTED = _own("not-accepted", "Findings of models that the reader rejected
 MODEL_FINDING = _own("model-finding", "Finding of a model")
 NO_FINDING = _own("no-finding", "No finding")
 SENTENCE = _own("sentence", "Sentence")
+TEMPLATE = _own("template", "Sentence of a report template")
+IMPORTED = _own("imported", "Sentence taken from elsewhere")
+EDITED_FROM = _own("edited-from", "The sentence before a reader's change")
 ACCEPTED_BY = _own("accepted-by", "Accepted by")
 MODE = _own("model-mode", "How the model is used")
 WEIGHTS = _own("weights-digest", "SHA-256 of the model's weights")
@@ -93,6 +99,7 @@ SIMULATED = _own("simulated", "Simulated images")
 LIMITS = _own("limits", "Limits of use")
 
 SECTIONS: Mapping[SectionName, CodedConcept] = {
+    "exam": _loinc("55115-0", "Request"),
     "indication": _loinc("18785-6", "Reason for study"),
     "technique": _loinc("55111-9", "Current imaging procedure descriptions"),
     "comparison": _loinc("18834-2", "Comparison study"),
@@ -101,6 +108,18 @@ SECTIONS: Mapping[SectionName, CodedConcept] = {
     "recommendations": _loinc("18783-1", "Recommendations"),
     "communication": _loinc("73568-8", "Communication of critical results"),
     "dose": _loinc("73569-6", "Radiation exposure and protection information"),
+}
+# a report in words (TID 2000): title, headings and elements of CID 7000, 7001 and 7002
+RADIOLOGY_REPORT_TITLE = _loinc("11528-7", "Radiology Report")
+FINDINGS_HEADING = _loinc("59776-5", "Findings")
+ADDENDUM_HEADING = _loinc("55107-7", "Addendum")
+ELEMENTS: Mapping[SectionName, CodedConcept] = {
+    "exam": _loinc("55115-0", "Request"),
+    "technique": _dcm("121065", "Procedure Description"),
+    "comparison": _dcm("121069", "Previous Finding"),
+    "findings": FINDING,
+    "impression": _dcm("121073", "Impression"),
+    "recommendations": _dcm("121075", "Recommendation"),
 }
 _PROCEDURES: Mapping[str, CodedConcept] = {
     "CT": _loinc("25045-6", "CT unspecified body region"),

@@ -19,6 +19,7 @@ from coread.core import (
     Signature,
 )
 from coread.core.reading import Decision
+from coread.core.report import check_accepted
 from coread.errors import InputError
 
 
@@ -89,6 +90,8 @@ class ReportContent:
     def __post_init__(self) -> None:
         if not self.headers:
             raise InputError("a report needs the images it speaks of", "one header or more")
+        if self.signature is not None:
+            check_accepted(self.sections)
 
     @property
     def simulated(self) -> bool:
@@ -121,5 +124,5 @@ class ReportContent:
         origins: list[Origin] = [f.origin for f in self.findings]
         origins += [origin for _, origin in self.measurements]
         origins += [f.origin for f, _ in self.decisions]
-        origins += [s.origin for section in self.sections for s in section.sentences]
-        return tuple(dict.fromkeys(o for o in origins if isinstance(o, Model)))
+        stated = [s.origin for section in self.sections for s in section.sentences]
+        return tuple(dict.fromkeys(o for o in (*origins, *stated) if isinstance(o, Model)))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Literal
 
+from coread.language.packs import pack
 from coread.language.values import StructuredReport, TextFinding, Words
 
 CheckCode = Literal[
@@ -39,37 +42,129 @@ _CATEGORY = re.compile(
 )
 
 
+# what stands against what, English and Turkish; the gaps are the facts of a check
+_SAYS: Mapping[CheckCode, tuple[str, str]] = MappingProxyType(
+    {
+        "side_differs": (
+            "{finding}: {here} in the impression, {there} in the findings",
+            "{finding}: sonuçta {here}, bulgularda {there}",
+        ),
+        "sex_mismatch": (
+            "{finding} does not fit a {sex} patient",
+            "{finding}, cinsiyeti {sex} olan hastaya uymuyor",
+        ),
+        "not_in_findings": (
+            "the impression names {finding}, the findings do not",
+            "sonuçta {finding} var, bulgularda yok",
+        ),
+        "unit_slip": (
+            "{finding}: {low} mm and {high} mm; mm and cm may be mixed up",
+            "{finding}: {low} mm ve {high} mm; mm ve cm karışmış olabilir",
+        ),
+        "present_and_absent": (
+            "{finding} is stated as present and as absent",
+            "{finding} hem var hem yok deniyor",
+        ),
+        "prior_size_differs": (
+            "{finding}: the text gives {said} mm as the prior size, the stored prior {kept} mm",
+            "{finding}: metin önceki boyut için {said} mm diyor, kayıttaki önceki rapor {kept} mm",
+        ),
+        "category_differs": (
+            "the text says {said}, the stated features make {computed}",
+            "metin {said} diyor, yazılan özellikler {computed} veriyor",
+        ),
+        "follow_up_missing": (
+            "{finding}: {guideline} asks for an examination in {low} to {high} months, none is recommended",
+            "{finding}: {guideline} {low}–{high} ay içinde inceleme istiyor, önerilmemiş",
+        ),
+        "communication_missing": (
+            "{finding} is urgent (category {category}); no communication is documented",
+            "{finding} acil (kategori {category}); bildirim belgelenmemiş",
+        ),
+    }
+)
+_SEXES = {"male": "erkek", "female": "kadın"}
+
+
 @dataclass(frozen=True, slots=True)
 class Check:
     """Something that does not fit.
 
     Attributes:
         code: What kind.
-        text: One sentence for the reader.
+        facts: What stands against what, by name, in plain English.
         words: The places in the text.
     """
 
     code: CheckCode
-    text: str
+    facts: Mapping[str, str]
     words: tuple[Words, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """One sentence for the reader, in English."""
+        return self.said("en")
+
+    @property
+    def key(self) -> str:
+        """What tells this check from others: its kind, its facts and the words it stands on."""
+        parts = [
+            self.code,
+            *(f"{k}={v}" for k, v in sorted(self.facts.items())),
+            *(w.text for w in self.words),
+        ]
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+
+    def said(self, language: str) -> str:
+        """Return the sentence in English or, with the names of findings and sides, in Turkish."""
+        if language != "tr":
+            return _SAYS[self.code][0].format(**self.facts)
+        rules = pack("tr")
+        words: dict[str, Mapping[str, str]] = {
+            "finding": rules.terms,
+            "here": rules.sides,
+            "there": rules.sides,
+            "sex": _SEXES,
+        }
+        facts = {name: words.get(name, {}).get(value, value) for name, value in self.facts.items()}
+        return _SAYS[self.code][1].format(**facts)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSize:
+    """A size that a stored prior report gives: the largest diameter of a finding."""
+
+    finding: str
+    largest_mm: float
+    laterality: str | None = None
+    location: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AskedFollowUp:
+    """The months in which a guideline asks for an examination."""
+
+    guideline: str
+    least_months: float
+    most_months: float
 
 
 def check(
     report: StructuredReport,
     *,
     sex: Literal["F", "M"] | None = None,
-    prior_sizes_mm: Mapping[str, float] | None = None,
-    computed_categories: Mapping[str, str] | None = None,
-    follow_up: Mapping[str, tuple[float, float]] | None = None,
+    prior_sizes: Sequence[StoredSize] = (),
+    categories: Mapping[str, Collection[str]] | None = None,
+    follow_up: Mapping[str, AskedFollowUp] | None = None,
 ) -> tuple[Check, ...]:
     """Return what does not fit in a report; an empty tuple where all does.
 
     Args:
         report: The structure of its text.
         sex: Of the patient.
-        prior_sizes_mm: Largest diameter in the stored prior, by name of the finding.
-        computed_categories: Category computed from the stated features, by system (``lung_rads``).
-        follow_up: (least, most) months in which a guideline asks for an examination, by finding.
+        prior_sizes: What the stored prior report measured.
+        categories: Categories that the stated features allow, by system (``lung_rads``).
+        follow_up: What a guideline asks for, by name of the finding.
 
     Examples:
         >>> from coread.language import structure
@@ -83,17 +178,34 @@ def check(
         *_present_and_absent(stated),
         *_sex(stated, sex),
         *_sizes(report),
-        *_priors(report, prior_sizes_mm or {}),
-        *_categories(report, computed_categories or {}),
+        *_priors(report, prior_sizes),
+        *_categories(report, categories or {}),
         *_follow_up(report, stated, follow_up or {}),
     ]
     if report.critical in (1, 2) and report.communication is None:
         urgent = [
             report.findings[i] for i, category in report.critical_findings if category == report.critical
         ]
-        text = f"{urgent[0].finding} is urgent (category {report.critical}); no communication is documented"
-        found.append(Check("communication_missing", text, (_name(urgent[0]),)))
+        facts = {"finding": urgent[0].finding, "category": str(report.critical)}
+        found.append(Check("communication_missing", facts, (_name(urgent[0]),)))
     return tuple(found)
+
+
+def stated_categories(text: str) -> tuple[tuple[str, str, Words], ...]:
+    """Return the assessment categories that a text states: system, category, words.
+
+    Examples:
+        >>> [(system, category) for system, category, _ in stated_categories("Lung-RADS 4A.")]
+        [('lung_rads', '4A')]
+    """
+    return tuple(
+        (
+            f"{match.group(1).lower()}_rads",
+            match.group(2).upper(),
+            Words(match.group(), match.start(), match.end(), "category"),
+        )
+        for match in _CATEGORY.finditer(text)
+    )
 
 
 def _name(finding: TextFinding) -> Words:
@@ -112,14 +224,16 @@ def _between_sections(stated: list[TextFinding]) -> list[Check]:
         same = [f for f in body if f.finding == finding.finding and f.status != "absent"]
         if not same:
             if not any(f.finding == finding.finding for f in body):
-                text = f"the impression names {finding.finding}, the findings do not"
-                checks.append(Check("not_in_findings", text, (_name(finding),)))
+                checks.append(Check("not_in_findings", {"finding": finding.finding}, (_name(finding),)))
             continue
         sides = {f.laterality for f in same}
         if finding.laterality in ("left", "right") and sides <= {"left", "right"} - {finding.laterality}:
-            other = same[0].laterality
-            text = f"{finding.finding}: {finding.laterality} in the impression, {other} in the findings"
-            checks.append(Check("side_differs", text, (_name(finding), _name(same[0]))))
+            facts = {
+                "finding": finding.finding,
+                "here": finding.laterality,
+                "there": str(same[0].laterality),
+            }
+            checks.append(Check("side_differs", facts, (_name(finding), _name(same[0]))))
     return checks
 
 
@@ -134,8 +248,8 @@ def _present_and_absent(stated: list[TextFinding]) -> list[Check]:
                 finding.change,
                 other.change,
             ):
-                text = f"{finding.finding} is stated as present and as absent"
-                checks.append(Check("present_and_absent", text, (_name(finding), _name(other))))
+                facts = {"finding": finding.finding}
+                checks.append(Check("present_and_absent", facts, (_name(finding), _name(other))))
                 break
     return checks
 
@@ -146,7 +260,7 @@ def _sex(stated: list[TextFinding], sex: str | None) -> list[Check]:
         return []
     places, names, word = wrong
     return [
-        Check("sex_mismatch", f"{f.finding} does not fit a {word} patient", (_name(f),))
+        Check("sex_mismatch", {"finding": f.finding, "sex": word}, (_name(f),))
         for f in stated
         if f.finding in names or (f.location is not None and f.location.split()[0] in places)
     ]
@@ -167,59 +281,73 @@ def _sizes(report: StructuredReport) -> list[Check]:
     for name, values in by_name.items():
         low, high = min(values, key=lambda v: v[0]), max(values, key=lambda v: v[0])
         if high[0] > 0 and _SLIP[0] <= low[0] / high[0] <= _SLIP[1]:
-            text = f"{name}: {low[0]:g} mm and {high[0]:g} mm; mm and cm may be mixed up"
-            checks.append(Check("unit_slip", text, (low[1], high[1])))
+            facts = {"finding": name, "low": f"{low[0]:g}", "high": f"{high[0]:g}"}
+            checks.append(Check("unit_slip", facts, (low[1], high[1])))
     return checks
 
 
-def _priors(report: StructuredReport, stored: Mapping[str, float]) -> list[Check]:
+def _priors(report: StructuredReport, stored: Sequence[StoredSize]) -> list[Check]:
+    """Compare prior sizes in the text with what the stored prior gives for the same place."""
     checks = []
     for size in report.measurements:
-        if size.of is not None and size.of in stored and size.prior_mm:
-            said, kept = max(size.prior_mm), stored[size.of]
-            if abs(said - kept) > _PRIOR_TOLERANCE_MM:
-                text = (
-                    f"{size.of}: the text gives {said:g} mm as the prior size, the stored prior {kept:g} mm"
-                )
-                checks.append(Check("prior_size_differs", text, size.cues[:2]))
+        if size.of is None or not size.prior_mm:
+            continue
+        finding = None if size.finding is None else report.findings[size.finding]
+        kept = [s.largest_mm for s in stored if s.finding == size.of and _same_place(s, finding)]
+        said = max(size.prior_mm)
+        if kept and all(abs(said - one) > _PRIOR_TOLERANCE_MM for one in kept):
+            nearest = min(kept, key=lambda one: abs(said - one))
+            facts = {"finding": size.of, "said": f"{said:g}", "kept": f"{nearest:g}"}
+            checks.append(Check("prior_size_differs", facts, size.cues[:2]))
     return checks
 
 
-def _categories(report: StructuredReport, computed: Mapping[str, str]) -> list[Check]:
+def _same_place(stored: StoredSize, finding: TextFinding | None) -> bool:
+    """Return whether two sizes may be of one thing: neither side nor place contradicts."""
+    if finding is None:
+        return True
+    pairs = ((stored.laterality, finding.laterality), (stored.location, finding.location))
+    return all(a is None or b is None or a == b for a, b in pairs)
+
+
+def _categories(report: StructuredReport, allowed: Mapping[str, Collection[str]]) -> list[Check]:
     checks = []
-    for match in _CATEGORY.finditer(report.text):
-        system = f"{match.group(1).lower()}_rads"
-        if system not in computed:
-            continue
-        said, expected = match.group(2).upper(), computed[system].upper()
-        if said != expected.removeprefix("LR-").removeprefix("TR"):
-            words = Words(match.group(), match.start(), match.end(), "category")
-            text = f"the text says {match.group()}, the stated features make {computed[system]}"
-            checks.append(Check("category_differs", text, (words,)))
+    for system, said, words in stated_categories(report.text):
+        possible = allowed.get(system, ())
+        plain = {c.upper().removeprefix("LR-").removeprefix("TR") for c in possible}
+        if plain and said not in plain:
+            facts = {"said": words.text, "computed": " / ".join(sorted(possible))}
+            checks.append(Check("category_differs", facts, (words,)))
     return checks
 
 
 def _follow_up(
-    report: StructuredReport, stated: list[TextFinding], asked: Mapping[str, tuple[float, float]]
+    report: StructuredReport, stated: list[TextFinding], asked: Mapping[str, AskedFollowUp]
 ) -> list[Check]:
     given = [r for r in report.recommendations if r.what != "none"]
     return [
         Check(
             "follow_up_missing",
-            f"{name}: the guideline asks for one in {low:g} to {high:g} months, none is recommended",
+            {
+                "finding": name,
+                "guideline": one.guideline,
+                "low": f"{one.least_months:g}",
+                "high": f"{one.most_months:g}",
+            },
             tuple(_name(f) for f in stated if f.finding == name)[:1],
         )
-        for name, (low, high) in asked.items()
+        for name, one in asked.items()
         if not given and any(f.finding == name and f.status == "present" for f in stated)
     ]
 
 
-def documents(checks: tuple[Check, ...]) -> list[dict[str, Any]]:
-    """Return checks as JSON objects."""
+def documents(checks: tuple[Check, ...], language: str = "en") -> list[dict[str, Any]]:
+    """Return checks as JSON objects, said in a language."""
     return [
         {
+            "key": c.key,
             "code": c.code,
-            "text": c.text,
+            "text": c.said(language),
             "words": [{"text": w.text, "start": w.start, "end": w.end} for w in c.words],
         }
         for c in checks

@@ -24,12 +24,36 @@ _MODALITIES = {
 }
 
 
+# region that a report names: body parts of DICOM that an examination of it has
+_REGIONS = {
+    "chest": ("chest", "thorax", "lung"),
+    "head": ("head", "brain", "skull"),
+    "brain": ("brain", "head"),
+    "abdomen": ("abdomen", "abdomenpelvis", "abdomen and pelvis"),
+    "abdomen and pelvis": ("abdomenpelvis", "abdomen and pelvis", "abdomen"),
+    "pelvis": ("pelvis", "abdomenpelvis", "abdomen and pelvis"),
+    "liver": ("liver", "abdomen", "abdomenpelvis", "abdomen and pelvis"),
+    "renal": ("kidney", "abdomen", "abdomenpelvis", "abdomen and pelvis"),
+    "lumbar": ("lspine", "lumbar spine", "spine"),
+    "thyroid": ("thyroid", "neck"),
+}
+# asked for without saying of what kind: of the kind that the report is on
+_ANY_KIND = ("follow-up", "screening")
+
+
 @dataclass(frozen=True, slots=True)
 class Exam:
-    """An examination that took place."""
+    """An examination that took place.
+
+    Attributes:
+        study: Study instance UID.
+        modalities: DICOM modalities in it.
+        on: Its day.
+        region: DICOM body part, or None where not known.
+    """
 
     study: str
-    modality: str
+    modalities: tuple[str, ...]
     on: date
     region: str | None = None
 
@@ -45,6 +69,7 @@ class Task:
         earliest: First day, or None where no time was said.
         latest: Last day, or None.
         done_by: The study that closed it, or None.
+        asking: The examination that the report is on, where known.
     """
 
     study: str
@@ -53,6 +78,7 @@ class Task:
     earliest: date | None
     latest: date | None
     done_by: str | None = None
+    asking: Exam | None = None
 
     def state(self, today: date) -> TaskState:
         """Return how the task stands on a day; one without a time waits until it is done."""
@@ -107,12 +133,18 @@ def _fits(task: Task, exam: Exam) -> bool:
     if exam.on <= task.asked_on or exam.study == task.study:
         return False
     kind, _, region = task.what.partition(" ")
-    if task.what in ("follow-up", "screening"):
-        return True
+    if task.what in _ANY_KIND:
+        asking = task.asking
+        if asking is None:
+            return True
+        if asking.region and exam.region:
+            return asking.region.casefold() == exam.region.casefold()
+        return not set(asking.modalities).isdisjoint(exam.modalities)
     named = (task.what, kind)
-    if not any(name in named for name in _MODALITIES.get(exam.modality, ())):
+    names = [name for modality in exam.modalities for name in _MODALITIES.get(modality, ())]
+    if not any(name in named for name in names):
         return False
-    return not (region and exam.region) or region.casefold() == exam.region.casefold()
+    return not (region and exam.region) or exam.region.casefold() in _REGIONS.get(region, (region,))
 
 
 def overdue(open_tasks: Iterable[Task], today: date) -> tuple[Task, ...]:

@@ -80,9 +80,12 @@ class ConceptJson(Schema):
 
 
 class OriginJson(Schema):
-    """Who says it: a reader (id, role) or a model (name, version, mode, evidence level)."""
+    """Who says it: a reader (id, role) or a model (name, version, mode, evidence level).
 
-    kind: Literal["reader", "model"]
+    A sentence of a report may also come from a template (name, version) or be imported (name of its source).
+    """
+
+    kind: Literal["reader", "model", "template", "imported"]
     id: str | None = None
     role: str | None = None
     name: str | None = None
@@ -466,19 +469,34 @@ class ComparisonJson(Schema):
 # report
 
 
+class EditJson(Schema):
+    """A change of a sentence: who, when, and the words before."""
+
+    by: str
+    at: datetime
+    before: str
+
+
 class SentenceJson(Schema):
-    """A sentence and where it comes from."""
+    """A sentence and where it comes from.
+
+    ``span`` is its place in the reader's own text, for a sentence that is written there and nowhere else.
+    """
 
     text: Annotated[str, Field(max_length=20000)]
     origin: OriginJson | None = None
     findings: list[str] = []
     accepted_by: str | None = None
+    accepted_at: datetime | None = None
+    edits: list[EditJson] = []
+    span: tuple[int, int] | None = None
 
 
 class SectionJson(Schema):
     """A section of a report; the title is in the report's language."""
 
     name: Literal[
+        "exam",
         "indication",
         "technique",
         "comparison",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from coread.server.schemas import Schema
+from coread.server.schemas import Language, Schema
 
 TextLanguage = Literal["auto", "en", "tr"]
 Age = Annotated[float | None, Field(ge=0, le=125)]
@@ -99,8 +100,9 @@ class CheckWordsJson(Schema):
 
 
 class CheckJson(Schema):
-    """Something that does not fit."""
+    """Something that does not fit; the key is the same as long as the words are."""
 
+    key: str
     code: str
     text: str
     words: list[CheckWordsJson]
@@ -239,3 +241,118 @@ class DifferentialAreaJson(Schema):
     title: str
     settings: list[str]
     findings: list[AreaFindingJson]
+
+
+# text, checks and follow-up of a report
+
+
+class TemplateUse(Schema):
+    """A template that was put into a text."""
+
+    name: Name
+    version: Annotated[str, Field(max_length=20)]
+
+
+class ReportTextRequest(Schema):
+    """A reader's own text for the report of a study."""
+
+    text: Annotated[str, Field(max_length=50_000)]
+    language: TextLanguage = "auto"
+    templates: Annotated[list[TemplateUse], Field(default_factory=list, max_length=20)]
+
+
+class ReportTextJson(Schema):
+    """A reader's own text as it was saved; version 0 where it never was."""
+
+    text: str
+    language: TextLanguage
+    templates: list[TemplateUse]
+    version: int
+    saved_at: datetime | None
+
+
+class ReportTemplateJson(Schema):
+    """A report template as text to put in."""
+
+    name: str
+    version: str
+    modality: str
+    title: str
+    text: str
+
+
+DismissReason = Literal["right_as_written", "told_elsewhere", "misread", "not_applicable", "other"]
+
+
+class DismissalJson(Schema):
+    """A reader's answer to a check."""
+
+    at: datetime
+    reason: DismissReason
+    comment: str
+
+
+class ReportCheckJson(CheckJson):
+    """A check of the report, with the reader's answer where there is one."""
+
+    dismissed: DismissalJson | None
+
+
+class ReportChecksJson(Schema):
+    """The checks of a report; all places belong to ``text``, the report's words."""
+
+    text: str
+    checks: list[ReportCheckJson]
+
+
+class DismissRequest(Schema):
+    """Which check to let stand, and why."""
+
+    key: Annotated[str, Field(max_length=64)]
+    reason: DismissReason
+    comment: Annotated[str, Field(max_length=1000)] = ""
+    language: Language = "en"
+
+
+class FollowUpJson(Schema):
+    """An examination that a signed report asks for."""
+
+    id: str
+    study: str
+    patient: str
+    patient_id: str
+    description: str
+    reader: str
+    what: str
+    asked_on: date
+    earliest: date | None
+    latest: date | None
+    state: Literal["waiting", "due", "overdue", "done"]
+    done_by: str | None
+    done_on: date | None
+    closed_by: str | None
+    closed_why: str
+
+
+class FollowUpCounts(Schema):
+    """How many stand how."""
+
+    overdue: int
+    due: int
+    waiting: int
+    done: int
+
+
+class FollowUpPage(Schema):
+    """A page of what signed reports ask for: overdue first, then by the last day."""
+
+    total: int
+    next: str | None
+    counts: FollowUpCounts
+    items: list[FollowUpJson]
+
+
+class CloseRequest(Schema):
+    """Why a task is closed by hand."""
+
+    why: Annotated[str, Field(min_length=1, max_length=1000)]

@@ -229,6 +229,9 @@ def _sections(found: Report, person: SecondReading) -> list[s.SectionJson]:
                     origin=values.origin(sentence.origin, person.cards),
                     findings=list(sentence.findings),
                     accepted_by=None if sentence.accepted_by is None else sentence.accepted_by.id,
+                    accepted_at=sentence.accepted_at,
+                    edits=[s.EditJson(by=e.by.id, at=e.at, before=e.before) for e in sentence.edits],
+                    span=sentence.span,
                 )
                 for sentence in section.sentences
             ],
@@ -238,7 +241,10 @@ def _sections(found: Report, person: SecondReading) -> list[s.SectionJson]:
 
 
 def to_sections(came: Sequence[s.SectionJson], person: SecondReading) -> tuple[Section, ...]:
-    """Return sections in the caller's words; which of them stay a model's is decided when they are merged."""
+    """Return sections in the caller's words; which of them stay a model's is decided when they are merged.
+
+    Sentences of the reader's own text are left out: they are changed in that text alone.
+    """
     own: Reader = person.person
     return tuple(
         Section(
@@ -246,7 +252,7 @@ def to_sections(came: Sequence[s.SectionJson], person: SecondReading) -> tuple[S
             tuple(
                 Sentence(sentence.text.strip(), own, tuple(sentence.findings))
                 for sentence in section.sentences
-                if sentence.text.strip()
+                if sentence.text.strip() and sentence.span is None
             ),
         )
         for section in came

@@ -14,20 +14,22 @@ from coread.core import (
     Contour,
     Finding,
     ImagePlane,
+    Imported,
     Interval,
     MaskRegion,
     Measurement,
     OnInstance,
-    Origin,
     PatientSpace,
     Point,
     Probability,
     Quantity,
     Reader,
     Region,
+    Template,
 )
 from coread.core import vocabulary as codes
 from coread.core.region import diameter_mm
+from coread.core.report import SentenceOrigin
 from coread.errors import InputError
 from coread.server import schemas as s
 
@@ -40,10 +42,15 @@ def concept(code: CodedConcept) -> s.ConceptJson:
     return s.ConceptJson(value=code.value, scheme=code.scheme, meaning=code.meaning)
 
 
-def origin(of: Origin, cards: Cards) -> s.OriginJson:
+def origin(of: SentenceOrigin, cards: Cards) -> s.OriginJson:
     """Return an origin as the API says it; a model with the evidence level of its card."""
-    if isinstance(of, Reader):
-        return s.OriginJson(kind="reader", id=of.id, role=of.role)
+    match of:
+        case Reader():
+            return s.OriginJson(kind="reader", id=of.id, role=of.role)
+        case Template():
+            return s.OriginJson(kind="template", name=of.name, version=of.version)
+        case Imported():
+            return s.OriginJson(kind="imported", name=of.source)
     card = next((c for key, c in cards.items() if of.name in (key, c.name)), None)
     return s.OriginJson(
         kind="model",

@@ -2,6 +2,7 @@
 
 from coread.storage.audit import AuditAnchor, AuditCheck, AuditEntry, AuditLog
 from coread.storage.database import Clock, ConflictError, utc_now
+from coread.storage.follow_up import Asked, FollowUpRow, FollowUpStore
 from coread.storage.instances import InstanceIndex
 from coread.storage.intake import IntakeLog, IntakeRow
 from coread.storage.jobs import Job, JobQueue, JobState, Signal
@@ -9,19 +10,22 @@ from coread.storage.library import Library, StoreCheck
 from coread.storage.objects import ObjectStore, content_digest
 from coread.storage.paging import Page, Scope
 from coread.storage.readings import ReadingHead, ReadingStore
-from coread.storage.reports import ReportFile, ReportStore, StoredReport
+from coread.storage.reports import ReportFile, ReportStore, StoredReport, StoredText
 from coread.storage.results import ResultRow, ResultStore, StoredResult, result_key
 from coread.storage.rows import Arrival, Priority, SeriesRow, StoredInstance, StudyRow
 from coread.storage.studies import Order, WorkState
 
 __all__ = [
     "Arrival",
+    "Asked",
     "AuditAnchor",
     "AuditCheck",
     "AuditEntry",
     "AuditLog",
     "Clock",
     "ConflictError",
+    "FollowUpRow",
+    "FollowUpStore",
     "InstanceIndex",
     "IntakeLog",
     "IntakeRow",
@@ -46,6 +50,7 @@ __all__ = [
     "StoredInstance",
     "StoredReport",
     "StoredResult",
+    "StoredText",
     "StudyRow",
     "WorkState",
     "content_digest",

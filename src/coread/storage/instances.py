@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -289,6 +289,17 @@ class InstanceIndex:
         The same patient is the same non-empty identifier and the same birth date; where no birth date is
         known, the name must be the same as well. A study without time has no priors and is none.
         """
+        rows = self._of_patient(study, lambda time: StudyModel.sort_time < time, scope)
+        return tuple(sorted(rows, key=lambda row: str(row.time), reverse=True))
+
+    def later(self, study: str, *, scope: Scope = "all") -> tuple[StudyRow, ...]:
+        """Return later studies of the same patient, the earliest first; the same patient as for `priors`."""
+        rows = self._of_patient(study, lambda time: StudyModel.sort_time > time, scope)
+        return tuple(sorted(rows, key=lambda row: str(row.time)))
+
+    def _of_patient(
+        self, study: str, when: Callable[[datetime], sa.ColumnElement[bool]], scope: Scope
+    ) -> tuple[StudyRow, ...]:
         table = StudyModel
         with self._db.snapshot() as connection:
             this = connection.execute(select(table).where(table.uid == study)).first()
@@ -299,14 +310,13 @@ class InstanceIndex:
                 table.birth_date == this.birth_date,
                 table.uid != study,
                 table.time.is_not(None),
-                table.sort_time < this.sort_time,
+                when(this.sort_time),
             ]
             if this.birth_date is None:
                 if not this.patient_name:
                     return ()
                 same.append(table.patient_name == this.patient_name)
-            found = studies.rows(connection, same, scope)
-        return tuple(sorted(found, key=lambda row: str(row.time), reverse=True))
+            return studies.rows(connection, same, scope)
 
     def set_priority(self, study: str, priority: Priority, reason: str = "") -> None:
         """Set how urgent a study is and why.

@@ -18,6 +18,7 @@ from sqlalchemy import Connection, select
 from coread.errors import TransportError
 from coread.storage.audit import AuditLog
 from coread.storage.database import Clock, Database, connect, sqlite_url, utc_now
+from coread.storage.follow_up import FollowUpStore
 from coread.storage.instances import InstanceIndex
 from coread.storage.intake import IntakeLog
 from coread.storage.jobs import JobQueue
@@ -68,6 +69,7 @@ class Library:
         results: What analyzers found.
         readings: Readings as events.
         reports: Reports and their files.
+        follow_up: Examinations that signed reports ask for.
         jobs: Work to do.
         audit: Who did what.
         start_check: What the check at the start found; None where another process had the library open.
@@ -89,6 +91,7 @@ class Library:
         self.audit = AuditLog(database)
         self.readings = ReadingStore(database, self.audit)
         self.reports = ReportStore(database, objects)
+        self.follow_up = FollowUpStore(database)
         self.jobs = JobQueue(database)
         self.start_check: StoreCheck | None = None
         self._db = database

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from coread.errors import DataError
 from coread.storage.database import Database
 
-HEAD = "0002"
+HEAD = "0003"
 MIGRATIONS = Path(__file__).parent / "migrations"
 _LOCK = 0x436F52656164  # any number that only this code uses
 

@@ -218,6 +218,37 @@ class ReportFileModel(Base):
     size: Mapped[int] = mapped_column(sa.BigInteger)
 
 
+class ReportTextModel(Base):
+    """A reader's own text for a report, as it stands; the version counts how often it was saved."""
+
+    __tablename__ = "report_text"
+
+    study: Mapped[str] = mapped_column(UID, ForeignKey("study.uid"), primary_key=True)
+    reader: Mapped[str] = mapped_column(String(255), primary_key=True)
+    version: Mapped[int]
+    saved_at: Mapped[datetime]
+    document: Mapped[str]
+
+
+class FollowUpModel(Base):
+    """An examination that a signed report asks for."""
+
+    __tablename__ = "follow_up"
+    __table_args__ = (Index("ix_follow_up_study", "study", "reader"),)
+
+    seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    id: Mapped[str] = mapped_column(IDENTIFIER, unique=True)
+    study: Mapped[str] = mapped_column(UID, ForeignKey("study.uid"))
+    reader: Mapped[str] = mapped_column(String(255))
+    what: Mapped[str]
+    asked_on: Mapped[date]
+    earliest: Mapped[date | None]
+    latest: Mapped[date | None]
+    closed_at: Mapped[datetime | None]
+    closed_by: Mapped[str | None] = mapped_column(String(255))
+    closed_why: Mapped[str]
+
+
 class JobModel(Base):
     """Work to do, under way and done."""
 

@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection, select
 
-from coread.core.reading import Event, Opened, Reading, State, advance, replay
+from coread.core.reading import CheckDismissed, Event, Opened, Reading, State, advance, replay
 from coread.storage.audit import AuditLog, event_digest
 from coread.storage.database import ConflictError, Database
 from coread.storage.documents import pack, unpack
@@ -113,7 +113,12 @@ class ReadingStore:
                 actor or reader,
                 f"reading.{_event_name(event)}",
                 study,
-                {"reader": reader, "version": str(version + 1), "event_digest": digest},
+                {
+                    "reader": reader,
+                    "version": str(version + 1),
+                    "event_digest": digest,
+                    **_event_words(event),
+                },
             )
         return version + 1
 
@@ -161,6 +166,11 @@ def _changed(study: str, version: int | None, expected: int) -> ConflictError:
 
 def _event_name(event: Event) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "_", type(event).__name__).lower()
+
+
+def _event_words(event: Event) -> dict[str, str]:
+    """Return what the log says of an event in coded words; never free text."""
+    return {"check": event.check, "reason": event.reason} if isinstance(event, CheckDismissed) else {}
 
 
 def _event(row: Any) -> Event:

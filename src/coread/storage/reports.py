@@ -1,4 +1,4 @@
-"""Reports and the files that were made of them."""
+"""Reports, the files that were made of them, and the readers' own text for reports to come."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import select
 
-from coread.core import Report
+from coread.core import Dictation, Report
 from coread.errors import InputError
 from coread.storage.database import ConflictError, Database
 from coread.storage.documents import pack, unpack
-from coread.storage.models import ReportFileModel, ReportModel
+from coread.storage.models import ReportFileModel, ReportModel, ReportTextModel
 from coread.storage.objects import ObjectStore
 
 
@@ -55,8 +55,20 @@ class StoredReport:
         return self._load()
 
 
+@dataclass(frozen=True, slots=True)
+class StoredText:
+    """A reader's own text for a report as it was saved last; version 0 where it never was."""
+
+    dictation: Dictation
+    version: int
+    saved_at: datetime | None
+
+
 class ReportStore:
-    """Reports by study; nothing is replaced, an addendum is a further report."""
+    """Reports by study; nothing is replaced, an addendum is a further report.
+
+    The text of a report to come is not a report yet: each reader has one a study, and it is replaced.
+    """
 
     def __init__(self, database: Database, objects: ObjectStore) -> None:
         self._db = database
@@ -114,6 +126,40 @@ class ReportStore:
                 select(table.digest).where(table.report == identifier, table.name == name)
             )
         return None if digest is None else self._objects.get(digest)
+
+    def text(self, study: str, reader: str) -> StoredText:
+        """Return a reader's own text for the report of a study; empty where there is none."""
+        table = ReportTextModel
+        query = select(table).where(table.study == study, table.reader == reader)
+        with self._db.snapshot() as connection:
+            row = connection.execute(query).one_or_none()
+        if row is None:
+            return StoredText(Dictation(""), 0, None)
+        return StoredText(unpack(row.document, None), row.version, row.saved_at)
+
+    def save_text(self, study: str, reader: str, dictation: Dictation, *, expected: int) -> StoredText:
+        """Keep a reader's own text for the report of a study.
+
+        Raises:
+            ConflictError: It has another version by now, or the study is not indexed.
+        """
+        with self._db.transaction() as connection:
+            known = self.text(study, reader).version
+            if known != expected:
+                raise ConflictError(
+                    f"the text has version {known} by now",
+                    f"version {expected}",
+                    "load it again and join the two texts",
+                )
+            values = {"version": known + 1, "saved_at": self._db.now(), "document": pack(dictation)[0]}
+            statement = self._db.insert(ReportTextModel).values(study=study, reader=reader, **values)
+            try:
+                connection.execute(
+                    statement.on_conflict_do_update(index_elements=["study", "reader"], set_=values)
+                )
+            except sa.exc.IntegrityError as error:
+                raise ConflictError(f"study {study} is not indexed") from error
+            return self.text(study, reader)
 
     def _select(self, *where: sa.ColumnElement[bool]) -> tuple[StoredReport, ...]:
         with self._db.snapshot() as connection:

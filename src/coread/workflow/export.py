@@ -17,14 +17,16 @@ from coread.errors import InputError
 from coread.interop.authorship import NewUid, stable_uid
 from coread.interop.fhir import write_bundle
 from coread.interop.report_content import ReportContent
-from coread.interop.report_documents import KeyImage, describe, key_image, write_html, write_pdf
+from coread.interop.report_documents import KeyImage, describe, key_image, write_html, write_pdf, write_text
 from coread.storage import Library
 from coread.workflow import wording
 from coread.workflow.export_objects import Objects, ResultOf, StudyContext
 from coread.workflow.process import load_study
 from coread.workflow.runner import Outcome
 
-FORMATS = ("sr", "seg", "map", "fhir", "html", "pdf")
+FORMATS = ("sr", "seg", "map", "fhir", "html", "pdf", "txt")
+# the report as a document, inside the FHIR bundle
+_FORMS = {"report.pdf": "application/pdf", "report.txt": "text/plain;charset=utf-8"}
 ON_DEMAND = ("rtstruct", "stl", "glb")
 
 
@@ -172,11 +174,14 @@ def _origin_of(measurement: Measurement, bundle: SignedBundle) -> Origin:
     """Return the model that a stated number comes from, or the reader."""
     for result in bundle.results:
         for other in result.result.measurements:
-            same = (other.concept, other.quantity, other.site, other.laterality)
-            if same == (measurement.concept, measurement.quantity, measurement.site, measurement.laterality):
+            if _measured(other) == _measured(measurement):
                 return result.origin
     assert bundle.report.signature is not None
     return bundle.report.signature.reader
+
+
+def _measured(one: Measurement) -> tuple[object, ...]:
+    return one.concept, one.quantity, one.site, one.laterality, one.method
 
 
 def _files(
@@ -202,15 +207,17 @@ def _files(
         files[name] = document
         listed.append({"name": name, "kind": kind})
 
-    if "html" in formats or "pdf" in formats:
+    if not {"html", "pdf", "txt"}.isdisjoint(formats):
         words = _words(content.language)
         view = describe(content, author, pictures=_pictures(objects.study, content), words=words)
         if "html" in formats:
             add("html", "report.html", write_html(view))
         if "pdf" in formats:
             add("pdf", "report.pdf", write_pdf(view))
+        if "txt" in formats:
+            add("txt", "report.txt", write_text(view))
     if "fhir" in formats:
-        forms = {n: ("application/pdf", f) for n, f in files.items() if n == "report.pdf"}
+        forms = {name: (kind, files[name]) for name, kind in _FORMS.items() if name in files}
         add("fhir", "report.fhir.json", write_bundle(content, author, forms=forms))
     document = {
         "schema": "coread-exports",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from importlib.metadata import version
@@ -40,6 +40,7 @@ from coread.interop.dicom import read_instance
 from coread.interop.dicom.parametric_map import write_map
 from coread.interop.dicom.seg import TrackedRegion, write_label_map, write_regions
 from coread.interop.dicom.sr import write_report
+from coread.interop.dicom.sr_narrative import write_narrative
 from coread.interop.dicom.structure_set import write_structures
 from coread.interop.dicom.writing import Source, to_bytes
 from coread.interop.report_content import ObjectReference, ReportContent, SegmentReference
@@ -158,8 +159,13 @@ class Objects:
                 self._keep("glb", f"surface-{regions.stem}.glb", glb_bytes(made))
 
     def report(self, content: ReportContent, author: Author) -> None:
-        """Make the structured report."""
+        """Make the structured reports: of the text where there is any, and of the measurements."""
         first = content.headers[0].instance
+        if any(section.sentences for section in content.sections):
+            self._add(
+                "sr", "report.text.sr.dcm", lambda: write_narrative(content, self._source((first,)), author)
+            )
+        content = replace(content, objects=tuple(self.references))
         self._add("sr", "report.sr.dcm", lambda: write_report(content, self._source((first,)), author))
 
     def _findings(self, group: Sequence[Finding], name: str) -> None:

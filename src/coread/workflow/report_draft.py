@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 
-from coread.core import Finding, Measurement, Model, Reader, Report, Section, Sentence
+from coread.core import Dictation, Finding, Measurement, Model, Reader, Report, Section, Sentence, vocabulary
 from coread.core.reading import Reading
+from coread.core.report import SECTION_NAMES
 from coread.storage import StudyRow
 from coread.workflow import wording
+from coread.workflow.report_sentences import Said
 from coread.workflow.wording import Language
 
 _SHOWN_PRIORS = 3
@@ -63,16 +66,19 @@ def generate(
             sentences.append(Sentence(finding_text(decision.modified, language), reader, (identifier,)))
         elif decision.choice == "accept" and theirs_found is not None:
             findings.append(theirs_found)
-            sentences.extend(_accepted(theirs_found, reader, language, measured_only=identifier in merged))
+            sentences.extend(
+                _accepted(theirs_found, reader, decision.at, language, measured_only=identifier in merged)
+            )
     if not sentences:
         sentences.append(Sentence(wording.template("nothing", language), reader))
     sections = [
+        Section("exam", (Sentence(_exam(study, language), reader),)),
         Section("technique", (Sentence(_technique(study, language), reader),)),
         Section("comparison", (Sentence(_comparison(priors, language), reader),)),
         Section("findings", tuple(sentences)),
     ]
     impression = [
-        Sentence(finding_text(f, language, short=True), f.origin, (f.id,), _acceptor(f, reader))
+        Sentence(finding_text(f, language, short=True), f.origin, (f.id,), *_accept(f, reader, reading))
         for f in findings
         if f.status in ("present", "uncertain") and f.id not in merged
     ]
@@ -103,7 +109,7 @@ def merge(generated: Report, kept: Report) -> Report:
             told.setdefault(section.name, set()).update(made.findings)
     for section in generated.sections:
         if section.name not in sections:
-            if section.name in ("findings", "impression"):
+            if section.name in ("exam", "findings", "impression"):
                 sections[section.name] = list(section.sentences)
             continue
         known_findings = told.get(section.name, set())
@@ -120,6 +126,82 @@ def merge(generated: Report, kept: Report) -> Report:
         sections=tuple(Section(name, tuple(found)) for name, found in sections.items()),  # type: ignore[arg-type]
         measurements=kept.measurements,
     )
+
+
+def with_text(draft: Report, said: Said, dictation: Dictation) -> Report:
+    """Return a draft with the reader's own text in it.
+
+    Where the text states what the reader had also marked on the images, the reader's sentence stands instead
+    of the made one, and the numbers of the text go to the marked finding. Its words on technique and
+    comparison take the place of the made ones. Nothing of a model's is left out or changed.
+    """
+    marked = {f.id: f for f in draft.findings if isinstance(f.origin, Reader)}
+    pairs = _pairs(tuple(marked.values()), said.findings)
+    mine = {theirs: own for own, theirs in pairs.items()}
+    findings = tuple(_measured(f, said, pairs) for f in draft.findings)
+    findings += tuple(f for f in said.findings if f.id not in mine)
+    own_words = {
+        section.name: [
+            replace(s, findings=tuple(mine.get(f, f) for f in s.findings)) for s in section.sentences
+        ]
+        for section in said.sections
+    }
+    made = {section.name: list(section.sentences) for section in draft.sections}
+    nothing = {wording.template("nothing", language) for language in ("en", "tr")}
+    sections = []
+    for name in SECTION_NAMES:
+        words = own_words.get(name, [])
+        stated = {finding for s in words for finding in s.findings} & set(pairs)
+        kept = []
+        for sentence in made.get(name, []):
+            if name in ("technique", "comparison") and words and not sentence.findings:
+                continue
+            if name == "findings" and sentence.text in nothing and said.sections:
+                continue
+            own = set(sentence.findings) & stated
+            if own and set(sentence.findings) & set(marked) <= stated and _by_person(sentence):
+                words = [
+                    replace(s, findings=tuple(dict.fromkeys((*s.findings, *sentence.findings))))
+                    if own & set(s.findings)
+                    else s
+                    for s in words
+                ]
+                continue
+            kept.append(sentence)
+        if kept or words or name in made:
+            sections.append(Section(name, (*kept, *words)))
+    return replace(
+        draft,
+        language=said.language,
+        sections=tuple(sections),
+        findings=findings,
+        measurements=(*draft.measurements, *said.measurements),
+        dictation=dictation,
+    )
+
+
+def _pairs(marked: Sequence[Finding], told: Sequence[Finding]) -> dict[str, str]:
+    """Return the finding of the text for each marked one that it alone can be, and the other way round."""
+    fits = [(own.id, text.id) for own in marked for text in told if _same(own, text)]
+    owns, texts = [own for own, _ in fits], [text for _, text in fits]
+    return {own: text for own, text in fits if owns.count(own) == 1 and texts.count(text) == 1}
+
+
+def _same(own: Finding, text: Finding) -> bool:
+    related = vocabulary.is_a(own.concept, text.concept) or vocabulary.is_a(text.concept, own.concept)
+    positive = ("present", "uncertain")
+    status = own.status == text.status or (own.status in positive and text.status in positive)
+    pairs = ((own.laterality, text.laterality), (own.place, text.place))
+    agree = all(a is None or b is None or a == b for a, b in pairs)
+    return related and status and agree and text.subject == "patient"
+
+
+def _measured(finding: Finding, said: Said, pairs: Mapping[str, str]) -> Finding:
+    """Return a marked finding with the numbers of the text, where it has none of its own."""
+    if finding.measurements or finding.id not in pairs:
+        return finding
+    told = next(f for f in said.findings if f.id == pairs[finding.id])
+    return replace(finding, measurements=told.measurements)
 
 
 def finding_text(finding: Finding, language: Language, *, short: bool = False) -> str:
@@ -153,19 +235,17 @@ def number_text(measurement: Measurement, language: Language) -> str:
     return wording.sentence(text, language)
 
 
-def _accepted(finding: Finding, reader: Reader, language: Language, *, measured_only: bool) -> list[Sentence]:
-    sentences = []
-    if not measured_only:
-        text = finding_text(finding, language)
-        sentences.append(Sentence(text, finding.origin, (finding.id,), accepted_by=reader))
+def _accepted(
+    finding: Finding, reader: Reader, at: datetime, language: Language, *, measured_only: bool
+) -> list[Sentence]:
+    texts = [] if measured_only else [finding_text(finding, language)]
     if finding.measurements:
         text = wording.template("measured", language).format(
             finding=wording.words(finding.concept, language),
             numbers="; ".join(_number(m, language) for m in finding.measurements),
         )
-        text = wording.sentence(text, language)
-        sentences.append(Sentence(text, finding.origin, (finding.id,), accepted_by=reader))
-    return sentences
+        texts.append(wording.sentence(text, language))
+    return [Sentence(t, finding.origin, (finding.id,), accepted_by=reader, accepted_at=at) for t in texts]
 
 
 def _number(measurement: Measurement, language: Language) -> str:
@@ -186,6 +266,12 @@ def _value(measurement: Measurement, language: Language) -> str:
 
 def _unit(ucum: str) -> str:
     return {"[hnsf'U]": "HU", "mm2": "mm²", "cm2": "cm²", "mm3": "mm³", "cm3": "cm³"}.get(ucum, ucum)
+
+
+def _exam(study: StudyRow, language: Language) -> str:
+    what = study.description or ", ".join(study.modalities)
+    when = "" if study.time is None else f", {wording.day(study.time, language)}"
+    return wording.template("exam", language).format(what=f"{what}{when}")
 
 
 def _technique(study: StudyRow, language: Language) -> str:
@@ -219,8 +305,10 @@ def _overturned(reading: Reading, identifier: str) -> bool:
     return decision.modified is None or decision.modified.status in ("present", "uncertain")
 
 
-def _acceptor(finding: Finding, reader: Reader) -> Reader | None:
-    return reader if isinstance(finding.origin, Model) else None
+def _accept(finding: Finding, reader: Reader, reading: Reading) -> tuple[Reader | None, datetime | None]:
+    if not isinstance(finding.origin, Model):
+        return None, None
+    return reader, reading.decisions[finding.id].at
 
 
 def _by_person(sentence: Sentence) -> bool:

@@ -89,7 +89,7 @@ def read_text(
         [('lung_nodule', {'upper_lobe': True, 'smaller_than_8_mm': True, 'larger_than_20_mm': False})]
     """
     report = structure(text, language)
-    return TextReading(report, check(report, sex=sex), _guidelines(report, age), _areas(report))
+    return TextReading(report, check(report, sex=sex), suggestions(report, age), _areas(report))
 
 
 def _seen(report: StructuredReport) -> list[tuple[int, TextFinding]]:
@@ -111,7 +111,8 @@ def _in_lung(finding: TextFinding) -> bool:
     )
 
 
-def _guidelines(report: StructuredReport, age: float | None) -> tuple[Suggestion, ...]:
+def suggestions(report: StructuredReport, age: float | None) -> tuple[Suggestion, ...]:
+    """Return the guidelines that fit findings of a text, each with the inputs that the text gives."""
     found = []
     for number, finding in _seen(report):
         name, inputs = _inputs(report, number, finding)

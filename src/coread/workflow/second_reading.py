@@ -6,6 +6,7 @@ here both meet the library.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -14,6 +15,7 @@ from typing import Literal, NamedTuple
 from coread.core import (
     Addendum,
     Card,
+    Dictation,
     Finding,
     Measurement,
     Reader,
@@ -25,6 +27,7 @@ from coread.core import (
 from coread.core.match import Difference
 from coread.core.reading import (
     AddendumAdded,
+    CheckDismissed,
     Committed,
     Decided,
     Decision,
@@ -39,10 +42,12 @@ from coread.core.reading import (
     advance,
 )
 from coread.errors import ReadingError
-from coread.storage import ConflictError, Library, StoredReport
-from coread.workflow import report_draft
+from coread.storage import ConflictError, Library, StoredReport, StoredText
+from coread.workflow import follow_up, report_draft, report_sentences
 from coread.workflow.export import SignedBundle, export_signed, new_uids, study_context
 from coread.workflow.export_objects import ResultOf
+from coread.workflow.process import age_at
+from coread.workflow.report_checks import CheckedReport, check_report
 from coread.workflow.visibility import (
     READERS,
     Caller,
@@ -161,7 +166,8 @@ class SecondReading:
 
     def commit(self, study: str, findings: Sequence[Finding], *, expected: int) -> ReadingAt:
         """Commit the first read, or the read of images that came later: it can't be changed any more."""
-        return self._append(study, Committed(self.clock(), self._own(findings)), expected)
+        text = self.text(study).dictation.text
+        return self._append(study, Committed(self.clock(), self._own(findings), text), expected)
 
     # see and decide
 
@@ -255,11 +261,60 @@ class SecondReading:
             self.library.audit.append(self.person.id, "report.drafted", study)
         return self._draft(reading, language)
 
+    def text(self, study: str) -> StoredText:
+        """Return the caller's own text for the report; empty and version 0 where there is none."""
+        person = self.person
+        self.view.study(study)
+        return self.library.reports.text(study, person.id)
+
+    def save_text(self, study: str, dictation: Dictation, *, expected: int) -> StoredText:
+        """Keep the caller's own text for the report; its sentences are part of the draft from here on.
+
+        Raises:
+            ReadingError: The report is signed, or nobody has opened the study to read it.
+            ConflictError: Another window has saved it meanwhile.
+            InputError: It names a template that there is not.
+        """
+        reading, _ = self.reading(study)
+        if reading.state is State.UNREAD:
+            raise ReadingError("the study is not open", "text of a reader who has opened it", "open it first")
+        if reading.signed_at is not None:
+            raise ReadingError("the report is signed", "words before signing", "add an addendum")
+        known = replace(
+            dictation,
+            text=unicodedata.normalize("NFC", dictation.text),
+            templates=report_sentences.known_templates(dictation.templates),
+        )
+        return self.library.reports.save_text(study, self.person.id, known, expected=expected)
+
+    def checks(self, study: str, language: Language = "en") -> CheckedReport:
+        """Return what does not fit in the caller's draft, or in their signed report, and their answers."""
+        reading = self.reading(study).reading
+        report = self.report(study, language) if reading.signed_at else self._draft(reading, language)
+        return self._checked(reading, report)
+
+    def dismiss(
+        self, study: str, key: str, reason: str, comment: str, *, language: Language, expected: int
+    ) -> ReadingAt:
+        """Let the words stand that a check asks about, with a reason that is kept.
+
+        Raises:
+            ReadingError: There is no such check by now, or the reason is not one.
+        """
+        reading = self._at(study, expected)
+        checks = self._checked(reading, self._draft(reading, language)).checks
+        found = next((check for check in checks if check.key == key), None)
+        if found is None:
+            raise ReadingError("the report has no such check by now", "one that is shown", "look again")
+        event = CheckDismissed(self.clock(), found.code, key, reason, comment.strip())
+        return self._append(study, event, expected)
+
     def sign(self, study: str, *, expected: int) -> ReadingAt:
         """Sign: the report and its files are made and final, together with the last step of the reading.
 
         Raises:
-            ReadingError: Findings wait for a decision, images for a read, or newer results for a reveal.
+            ReadingError: Findings wait for a decision, images for a read, newer results for a reveal, or a
+                check for a correction or an answer.
         """
         reading = self._at(study, expected)
         at = self.clock()
@@ -267,11 +322,20 @@ class SecondReading:
         if self.comparison(study).stale:
             raise ReadingError("newer results came", "a reveal of all results", "reveal again and decide")
         language = self._draft_language(study)
-        report = replace(self._draft(reading, language), signature=Signature(self.person, at))
+        draft = self._draft(reading, language)
+        waiting = self._checked(reading, draft).open
+        if waiting:
+            raise ReadingError(
+                f"{len(waiting)} to look at again: {'; '.join(c.said(draft.language) for c in waiting)}",
+                "words without them, or an answer to each",
+                "correct the words, or dismiss the check with a reason",
+            )
+        report = replace(draft, signature=Signature(self.person, at))
         files = self._files(after, report, self.comparison(study))
         with self.library.transaction():
             done = self._append(study, Signed(at), expected)
             self.library.reports.save(study, self.person.id, report, files)
+            follow_up.keep(self.library, report)
         return done
 
     def addendum(self, study: str, text: str, *, expected: int) -> ReadingAt:
@@ -286,6 +350,7 @@ class SecondReading:
         with self.library.transaction():
             done = self._append(study, event, expected)
             self.library.reports.save(study, self.person.id, report, files)
+            follow_up.keep(self.library, report)
         return done
 
     def exports(self, study: str) -> Mapping[str, int]:
@@ -349,6 +414,11 @@ class SecondReading:
     def _draft(self, reading: Reading, language: Language) -> Report:
         study = self.view.study(reading.study)
         priors = self.view.priors(reading.study)
+        kept, own = self._kept_words(reading.study), self.text(reading.study)
+        told = None
+        if own.dictation.text.strip() and own.saved_at is not None:
+            told = report_sentences.said(own.dictation, self.person, own.saved_at)
+            language = told.language  # a report is in one language: that of the reader's own words
         comparison = None
         if reading.state in _COMPARABLE and self.view.unlocked(reading.study):
             comparison = self.comparison(reading.study)
@@ -362,8 +432,20 @@ class SecondReading:
             contradicted=comparison.difference.contradicted if comparison else (),
             language=language,
         )
-        kept = self._kept_words(reading.study)
-        return written if kept is None else report_draft.merge(written, kept)
+        draft = written if kept is None else report_draft.merge(written, kept)
+        return draft if told is None else report_draft.with_text(draft, told, own.dictation)
+
+    def _checked(self, reading: Reading, report: Report) -> CheckedReport:
+        row = self.view.study(reading.study)
+        signed = [self.view.prior_report(row.uid, prior.uid) for prior in self.view.priors(row.uid)]
+        text, checks = check_report(
+            report,
+            modalities=row.modalities,
+            age=age_at(row.birth_date, row.time.date() if row.time else None),
+            sex=row.sex if row.sex in ("F", "M") else None,
+            priors=[stored.load() for stored in signed if stored is not None],
+        )
+        return CheckedReport(text, checks, reading.dismissed)
 
     def _files(self, reading: Reading, report: Report, comparison: Comparison) -> Mapping[str, bytes]:
         shown = comparison.results

@@ -39,7 +39,7 @@ READERS: tuple[Role, ...] = ("reader", "lead", "admin")
 _SEE_SIGNED: tuple[Role, ...] = ("lead", "clinician", "auditor", "admin")
 _WATCH: tuple[Role, ...] = ("lead", "auditor", "admin")
 SAW_REPORT = "report.seen"
-_AUDIT_WORDS = ("reader", "version")
+_AUDIT_WORDS = ("reader", "version", "check", "reason")
 
 
 class HiddenError(CoreadError):

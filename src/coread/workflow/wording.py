@@ -13,6 +13,7 @@ from babel.numbers import format_decimal
 
 from coread.core import CodedConcept
 from coread.core import vocabulary as codes
+from coread.language.packs import pack
 
 Language = Literal["en", "tr"]
 
@@ -66,6 +67,8 @@ _WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "118565006": ("volume", "hacim"),
         "81827009": ("diameter", "çap"),
         "410668003": ("length", "uzunluk"),
+        "103339001": ("long axis", "uzun eksen"),
+        "103340004": ("short axis", "kısa eksen"),
         "42798000": ("area", "alan"),
         "lung-density": ("mean lung density", "ortalama akciğer dansitesi"),
         "laa-950": ("low attenuation area below -950 HU", "-950 HU altı düşük atenüasyon alanı"),
@@ -81,6 +84,7 @@ _TEMPLATES: Mapping[str, tuple[str, str]] = MappingProxyType(
         "measured": ("Measured for {finding}: {numbers}.", "{finding} için ölçüldü: {numbers}."),
         "number": ("{concept}: {number}.", "{concept}: {number}."),
         "within": ("{low} to {high}", "{low} ile {high} arası"),
+        "exam": ("{what}.", "{what}."),
         "technique": ("{modalities}{description}.", "{modalities}{description}."),
         "compared": ("Compared with {studies}.", "Karşılaştırma: {studies}."),
         "not_compared": ("No earlier study here.", "Burada önceki inceleme yok."),
@@ -95,6 +99,7 @@ _TEMPLATES: Mapping[str, tuple[str, str]] = MappingProxyType(
 )
 _TITLES: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
+        "exam": ("Exam", "İnceleme"),
         "indication": ("Indication", "Endikasyon"),
         "technique": ("Technique", "Teknik"),
         "comparison": ("Comparison", "Karşılaştırma"),
@@ -153,7 +158,10 @@ def words(concept: CodedConcept, language: Language) -> str:
         'plevral efüzyon'
     """
     known = _WORDS.get(concept.value)
-    return concept.meaning if known is None else known[language == "tr"]
+    if known is not None:
+        return known[language == "tr"]
+    # the words of the report text's own findings, where it knows this one
+    return pack(language).terms.get(concept.meaning.casefold(), concept.meaning)
 
 
 def template(name: str, language: Language) -> str:

@@ -71,6 +71,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/follow-up": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Follow Up
+         * @description A page of what signed reports ask for, the overdue first.
+         */
+        get: operations["follow-up_follow_up"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/follow-up/{identifier}/close": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Close Follow Up
+         * @description Close a task by hand: done elsewhere, or not needed any more.
+         */
+        post: operations["follow-up_close_follow_up"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/guidelines": {
         parameters: {
             query?: never;
@@ -211,6 +251,26 @@ export interface paths {
          * @description The card of one analyzer.
          */
         get: operations["vocabulary_model"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/report-templates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Report Templates
+         * @description Every report template as text to put in.
+         */
+        get: operations["text_report_templates"];
         put?: never;
         post?: never;
         delete?: never;
@@ -550,6 +610,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/studies/{study}/report/checks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Report Checks
+         * @description What does not fit in the report, against itself, the signed priors and guidelines, with the answers.
+         */
+        get: operations["report_report_checks"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/studies/{study}/report/checks/dismiss": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Dismiss Check
+         * @description Let the words stand that a check asks about; who, when and why is kept.
+         */
+        post: operations["report_dismiss_check"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/studies/{study}/report/draft": {
         parameters: {
             query?: never;
@@ -563,6 +663,30 @@ export interface paths {
          * @description Keep the reader's own words for the report, before signing.
          */
         put: operations["report_save_report"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/studies/{study}/report/text": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Report Text
+         * @description The reader's own text for the report; the ETag is its version.
+         */
+        get: operations["report_report_text"];
+        /**
+         * Save Report Text
+         * @description Keep the reader's own text: its sentences are part of the report from here on.
+         */
+        put: operations["report_save_report_text"];
         post?: never;
         delete?: never;
         options?: never;
@@ -1249,11 +1373,13 @@ export interface components {
         };
         /**
          * CheckJson
-         * @description Something that does not fit.
+         * @description Something that does not fit; the key is the same as long as the words are.
          */
         CheckJson: {
             /** Code */
             code: string;
+            /** Key */
+            key: string;
             /** Text */
             text: string;
             /** Words */
@@ -1270,6 +1396,14 @@ export interface components {
             start: number;
             /** Text */
             text: string;
+        };
+        /**
+         * CloseRequest
+         * @description Why a task is closed by hand.
+         */
+        CloseRequest: {
+            /** Why */
+            why: string;
         };
         /**
          * ComparisonJson
@@ -1470,6 +1604,63 @@ export interface components {
             sex?: ("F" | "M") | null;
         };
         /**
+         * DismissRequest
+         * @description Which check to let stand, and why.
+         */
+        DismissRequest: {
+            /**
+             * Comment
+             * @default
+             */
+            comment: string;
+            /** Key */
+            key: string;
+            /**
+             * Language
+             * @default en
+             * @enum {string}
+             */
+            language: "en" | "tr";
+            /**
+             * Reason
+             * @enum {string}
+             */
+            reason: "right_as_written" | "told_elsewhere" | "misread" | "not_applicable" | "other";
+        };
+        /**
+         * DismissalJson
+         * @description A reader's answer to a check.
+         */
+        DismissalJson: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Comment */
+            comment: string;
+            /**
+             * Reason
+             * @enum {string}
+             */
+            reason: "right_as_written" | "told_elsewhere" | "misread" | "not_applicable" | "other";
+        };
+        /**
+         * EditJson
+         * @description A change of a sentence: who, when, and the words before.
+         */
+        EditJson: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Before */
+            before: string;
+            /** By */
+            by: string;
+        };
+        /**
          * ExportJson
          * @description A file of a signed read.
          */
@@ -1519,6 +1710,75 @@ export interface components {
         FindingsRequest: {
             /** Findings */
             findings: components["schemas"]["FindingJson"][];
+        };
+        /**
+         * FollowUpCounts
+         * @description How many stand how.
+         */
+        FollowUpCounts: {
+            /** Done */
+            done: number;
+            /** Due */
+            due: number;
+            /** Overdue */
+            overdue: number;
+            /** Waiting */
+            waiting: number;
+        };
+        /**
+         * FollowUpJson
+         * @description An examination that a signed report asks for.
+         */
+        FollowUpJson: {
+            /**
+             * Asked On
+             * Format: date
+             */
+            asked_on: string;
+            /** Closed By */
+            closed_by: string | null;
+            /** Closed Why */
+            closed_why: string;
+            /** Description */
+            description: string;
+            /** Done By */
+            done_by: string | null;
+            /** Done On */
+            done_on: string | null;
+            /** Earliest */
+            earliest: string | null;
+            /** Id */
+            id: string;
+            /** Latest */
+            latest: string | null;
+            /** Patient */
+            patient: string;
+            /** Patient Id */
+            patient_id: string;
+            /** Reader */
+            reader: string;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "waiting" | "due" | "overdue" | "done";
+            /** Study */
+            study: string;
+            /** What */
+            what: string;
+        };
+        /**
+         * FollowUpPage
+         * @description A page of what signed reports ask for: overdue first, then by the last day.
+         */
+        FollowUpPage: {
+            counts: components["schemas"]["FollowUpCounts"];
+            /** Items */
+            items: components["schemas"]["FollowUpJson"][];
+            /** Next */
+            next: string | null;
+            /** Total */
+            total: number;
         };
         /**
          * GuidelineAnswerJson
@@ -1817,6 +2077,8 @@ export interface components {
         /**
          * OriginJson
          * @description Who says it: a reader (id, role) or a model (name, version, mode, evidence level).
+         *
+         *     A sentence of a report may also come from a template (name, version) or be imported (name of its source).
          */
         OriginJson: {
             /** Evidence Level */
@@ -1827,7 +2089,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "reader" | "model";
+            kind: "reader" | "model" | "template" | "imported";
             /** Mode */
             mode?: string | null;
             /** Name */
@@ -2110,6 +2372,31 @@ export interface components {
             type: "point" | "box" | "contour" | "mask";
         };
         /**
+         * ReportCheckJson
+         * @description A check of the report, with the reader's answer where there is one.
+         */
+        ReportCheckJson: {
+            /** Code */
+            code: string;
+            dismissed: components["schemas"]["DismissalJson"] | null;
+            /** Key */
+            key: string;
+            /** Text */
+            text: string;
+            /** Words */
+            words: components["schemas"]["CheckWordsJson"][];
+        };
+        /**
+         * ReportChecksJson
+         * @description The checks of a report; all places belong to ``text``, the report's words.
+         */
+        ReportChecksJson: {
+            /** Checks */
+            checks: components["schemas"]["ReportCheckJson"][];
+            /** Text */
+            text: string;
+        };
+        /**
          * ReportDraftRequest
          * @description The reader's own words before signing, and which of the models' numbers to state.
          */
@@ -2152,6 +2439,57 @@ export interface components {
             signed_at: string | null;
         };
         /**
+         * ReportTemplateJson
+         * @description A report template as text to put in.
+         */
+        ReportTemplateJson: {
+            /** Modality */
+            modality: string;
+            /** Name */
+            name: string;
+            /** Text */
+            text: string;
+            /** Title */
+            title: string;
+            /** Version */
+            version: string;
+        };
+        /**
+         * ReportTextJson
+         * @description A reader's own text as it was saved; version 0 where it never was.
+         */
+        ReportTextJson: {
+            /**
+             * Language
+             * @enum {string}
+             */
+            language: "auto" | "en" | "tr";
+            /** Saved At */
+            saved_at: string | null;
+            /** Templates */
+            templates: components["schemas"]["TemplateUse"][];
+            /** Text */
+            text: string;
+            /** Version */
+            version: number;
+        };
+        /**
+         * ReportTextRequest
+         * @description A reader's own text for the report of a study.
+         */
+        ReportTextRequest: {
+            /**
+             * Language
+             * @default auto
+             * @enum {string}
+             */
+            language: "auto" | "en" | "tr";
+            /** Templates */
+            templates?: components["schemas"]["TemplateUse"][];
+            /** Text */
+            text: string;
+        };
+        /**
          * SectionJson
          * @description A section of a report; the title is in the report's language.
          */
@@ -2160,7 +2498,7 @@ export interface components {
              * Name
              * @enum {string}
              */
-            name: "indication" | "technique" | "comparison" | "findings" | "impression" | "recommendations" | "communication" | "dose";
+            name: "exam" | "indication" | "technique" | "comparison" | "findings" | "impression" | "recommendations" | "communication" | "dose";
             /** Sentences */
             sentences: components["schemas"]["SentenceJson"][];
             /**
@@ -2191,16 +2529,30 @@ export interface components {
         /**
          * SentenceJson
          * @description A sentence and where it comes from.
+         *
+         *     ``span`` is its place in the reader's own text, for a sentence that is written there and nowhere else.
          */
         SentenceJson: {
+            /** Accepted At */
+            accepted_at?: string | null;
             /** Accepted By */
             accepted_by?: string | null;
+            /**
+             * Edits
+             * @default []
+             */
+            edits: components["schemas"]["EditJson"][];
             /**
              * Findings
              * @default []
              */
             findings: string[];
             origin?: components["schemas"]["OriginJson"] | null;
+            /** Span */
+            span?: [
+                number,
+                number
+            ] | null;
             /** Text */
             text: string;
         };
@@ -2288,6 +2640,16 @@ export interface components {
             missing: string[];
             /** Name */
             name: string;
+        };
+        /**
+         * TemplateUse
+         * @description A template that was put into a text.
+         */
+        TemplateUse: {
+            /** Name */
+            name: string;
+            /** Version */
+            version: string;
         };
         /**
          * TextCodeJson
@@ -2795,6 +3157,162 @@ export interface operations {
                 content: {
                     "text/event-stream": unknown;
                 };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Required */
+            428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "follow-up_follow_up": {
+        parameters: {
+            query?: {
+                state?: ("waiting" | "due" | "overdue" | "done")[] | null;
+                cursor?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FollowUpPage"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Required */
+            428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "follow-up_close_follow_up": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                identifier: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CloseRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Unauthorized */
             401: {
@@ -3479,6 +3997,82 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["CardJson"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Required */
+            428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    text_report_templates: {
+        parameters: {
+            query?: {
+                language?: "en" | "tr";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReportTemplateJson"][];
                 };
             };
             /** @description Unauthorized */
@@ -4940,6 +5534,166 @@ export interface operations {
             };
         };
     };
+    report_report_checks: {
+        parameters: {
+            query?: {
+                language?: "en" | "tr";
+            };
+            header?: never;
+            path: {
+                study: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReportChecksJson"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Required */
+            428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    report_dismiss_check: {
+        parameters: {
+            query?: never;
+            header?: {
+                "if-match"?: string | null;
+            };
+            path: {
+                study: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DismissRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReadingJson"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Required */
+            428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     report_save_report: {
         parameters: {
             query?: never;
@@ -4962,6 +5716,164 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ReportJson"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Required */
+            428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    report_report_text: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                study: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReportTextJson"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Required */
+            428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    report_save_report_text: {
+        parameters: {
+            query?: never;
+            header?: {
+                "if-match"?: string | null;
+            };
+            path: {
+                study: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReportTextRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReportTextJson"];
                 };
             };
             /** @description Unauthorized */

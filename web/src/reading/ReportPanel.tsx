@@ -94,7 +94,7 @@ function Sections({ report, editable, save }: { report: Report; editable: boolea
     setOpen(null);
     setTyped("");
     if (words) save(report.sections.map((section) => section.name !== name ? section : {
-      ...section, sentences: [...section.sentences, { text: words, origin: null, findings: [], accepted_by: null }],
+      ...section, sentences: [...section.sentences, { text: words, origin: null, findings: [], accepted_by: null, edits: [] }],
     }));
   };
   return (

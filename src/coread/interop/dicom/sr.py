@@ -16,8 +16,6 @@ from typing import Any
 
 from highdicom import sr
 from pydicom.dataset import Dataset
-from pydicom.sr.codedict import codes as dicom_codes
-from pydicom.valuerep import DT
 
 from coread.core import (
     Finding,
@@ -30,16 +28,9 @@ from coread.interop import codes
 from coread.interop.authorship import Author, stable_uid
 from coread.interop.dicom import sr_content as content
 from coread.interop.dicom import sr_places as places
+from coread.interop.dicom.sr_document import document, language, observers
 from coread.interop.dicom.sr_places import Context
-from coread.interop.dicom.writing import (
-    MANUFACTURER,
-    Source,
-    code,
-    contributing_equipment,
-    finish,
-    person_name,
-    plain_header,
-)
+from coread.interop.dicom.writing import Source, code
 from coread.interop.report_content import ReportContent
 
 Group = (
@@ -68,89 +59,22 @@ def write_report(
     """
     study = str(source.dataset.StudyInstanceUID)
     context = Context(study=study, headers=report.headers, segments=report.segments)
-    document = sr.MeasurementReport(
-        observation_context=_observers(report, author),
+    made = sr.MeasurementReport(
+        observation_context=observers(report, author),
         procedure_reported=_procedures(report),
         imaging_measurements=_groups(report, context),
-        language_of_content_item_and_descendants=sr.LanguageOfContentItemAndDescendants(_language(report)),
+        language_of_content_item_and_descendants=sr.LanguageOfContentItemAndDescendants(language(report)),
     )
-    root = document[0]
+    root = made[0]
     for container in _more(report, context, source):
         root.ContentSequence.append(container)
-    signature = report.signature
-    dataset = sr.Comprehensive3DSR(
-        evidence=_evidence(report, source),
-        content=root,
-        series_instance_uid=author.new_uid(),
-        series_number=series_number,
-        sop_instance_uid=author.new_uid(),
-        instance_number=1,
-        manufacturer=MANUFACTURER,
-        is_complete=signature is not None,
-        is_final=signature is not None,
-        is_verified=signature is not None,
-        verifying_observer_name=person_name(signature.reader.id) if signature else None,
-        verifying_organization=report.organization if signature else None,
-        contributing_equipment=contributing_equipment(report.models),
-        specific_character_set="ISO_IR 192",
-        series_description="Report",
-        manufacturer_model_name=author.equipment.model,
-        software_versions=author.equipment.version,
-        device_serial_number=author.equipment.serial,
-    )
-    if signature is not None:
-        signed_at = DT(signature.at.strftime("%Y%m%d%H%M%S%z"))
-        dataset.VerifyingObserverSequence[0].VerificationDateTime = signed_at
-    kind = "Report" if signature is not None else "Results of models, not read by a person"
-    finish(dataset, source, author, kind)
-    return dataset
-
-
-def _language(report: ReportContent) -> sr.CodedConcept:
-    name = {"en": "English", "tr": "Turkish"}.get(report.language, report.language)
-    return sr.CodedConcept(report.language, "RFC5646", name)
+    kind = "Report" if report.signature is not None else "Results of models, not read by a person"
+    return document(sr.Comprehensive3DSR, root, report, source, author, kind, series_number=series_number)
 
 
 def _procedures(report: ReportContent) -> list[sr.CodedConcept]:
     found = dict.fromkeys(codes.procedure(h.modality) for h in report.headers)
     return [code(procedure) for procedure in found]
-
-
-def _observers(report: ReportContent, author: Author) -> sr.ObservationContext:
-    device = sr.ObserverContext(
-        observer_type=dicom_codes.DCM.Device,
-        observer_identifying_attributes=sr.DeviceObserverIdentifyingAttributes(
-            uid=stable_uid("equipment", author.equipment.model, author.equipment.version),
-            name=author.equipment.model,
-            manufacturer_name=MANUFACTURER,
-            model_name=f"{author.equipment.model} {author.equipment.version}",
-            serial_number=author.equipment.serial,
-        ),
-    )
-    person = None
-    if report.signature is not None:
-        person = sr.ObserverContext(
-            observer_type=dicom_codes.DCM.Person,
-            observer_identifying_attributes=content.person(report.signature.reader),
-        )
-    return sr.ObservationContext(observer_person_context=person, observer_device_context=device)
-
-
-def _evidence(report: ReportContent, source: Source) -> list[Dataset]:
-    known: dict[str, Dataset] = {}
-    first = plain_header(source.dataset)
-    for header in report.headers:
-        item = Dataset()
-        item.update(first)
-        item.SOPClassUID, item.SOPInstanceUID = header.sop_class, header.instance
-        item.StudyInstanceUID, item.SeriesInstanceUID = header.study, header.series
-        known.setdefault(header.instance, item)
-    for made in report.objects:
-        item = Dataset()
-        item.SOPClassUID, item.SOPInstanceUID = made.sop_class, made.sop_instance
-        item.StudyInstanceUID, item.SeriesInstanceUID = source.dataset.StudyInstanceUID, made.series
-        known.setdefault(made.sop_instance, item)
-    return list(known.values())
 
 
 def _groups(report: ReportContent, context: Context) -> list[Group]:

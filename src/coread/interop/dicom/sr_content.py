@@ -12,12 +12,15 @@ from pydicom.sr.codedict import codes as dicom_codes
 from coread.core import (
     CodedConcept,
     Finding,
+    Imported,
     Measurement,
     Model,
     Origin,
     Probability,
     Reader,
     Section,
+    Sentence,
+    Template,
 )
 from coread.core.reading import Decision
 from coread.interop import codes
@@ -244,18 +247,45 @@ def rejected(finding: Finding, decision: Decision, context: Context) -> Dataset:
     return item
 
 
-def section(part: Section) -> Dataset:
-    """Return a section of report text; each sentence says whose it is."""
-    item = container(codes.SECTIONS[part.name])
+def section(
+    part: Section, heading: CodedConcept | None = None, element: CodedConcept | None = None
+) -> Dataset:
+    """Return a section of report text; each sentence says whose it is.
+
+    Args:
+        part: The section.
+        heading: Its title; that of a measurement report unless given.
+        element: What a sentence of it is; a sentence unless given.
+    """
+    item = container(heading or codes.SECTIONS[part.name])
     for sentence in part.sentences:
-        text = sr.TextContentItem(name=code(codes.SENTENCE), value=sentence.text, relationship_type=_CONTAINS)
-        add_observer(text, sentence.origin)
-        if sentence.accepted_by is not None:
-            name = sr.PnameContentItem(
-                name=code(codes.ACCEPTED_BY),
-                value=person_name(sentence.accepted_by.id),
-                relationship_type=_OBSERVES,
-            )
-            _add(text, name)
-        _add(item, text)
+        _add(item, _sentence(sentence, element or codes.SENTENCE))
     return item
+
+
+def _sentence(sentence: Sentence, name: CodedConcept) -> Dataset:
+    """Return a sentence with its observer; of a template's or an imported one it is who accepted it."""
+    text = sr.TextContentItem(name=code(name), value=sentence.text, relationship_type=_CONTAINS)
+    match sentence.origin:
+        case Reader() | Model() as author:
+            add_observer(text, author)
+        case Template(form, version):
+            _note(text, codes.TEMPLATE, f"{form} {version}")
+        case Imported(source):
+            _note(text, codes.IMPORTED, source)
+    if not isinstance(sentence.origin, Reader | Model) and sentence.accepted_by is not None:
+        add_observer(text, sentence.accepted_by)
+    for edit in sentence.edits:
+        _note(text, codes.EDITED_FROM, edit.before)
+    if sentence.accepted_by is not None:
+        name_of = sr.PnameContentItem(
+            name=code(codes.ACCEPTED_BY),
+            value=person_name(sentence.accepted_by.id),
+            relationship_type=_OBSERVES,
+        )
+        _add(text, name_of)
+    return text
+
+
+def _note(item: Dataset, name: CodedConcept, words: str) -> None:
+    _add(item, sr.TextContentItem(name=code(name), value=words, relationship_type=_PROPERTY))

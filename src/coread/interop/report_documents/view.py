@@ -12,13 +12,16 @@ from babel.numbers import format_decimal
 from coread.core import (
     CodedConcept,
     Finding,
+    Imported,
     Interval,
     Measurement,
     Model,
     Origin,
     Provenance,
+    Reader,
     Section,
     Sentence,
+    Template,
 )
 from coread.core.reading import Decision
 from coread.interop.authorship import Author
@@ -193,7 +196,15 @@ class _Describer:
         )
 
     def _sentence(self, sentence: Sentence) -> SentenceView:
-        origin = self._origin(sentence.origin)
+        match sentence.origin:
+            case Template(name, version):
+                origin = self.say("template", name=name, version=version)
+            case Imported(source):
+                origin = self.say("imported", name=source)
+            case Reader() | Model() as author:
+                origin = self._origin(author)
+        for edit in sentence.edits:
+            origin = f"{origin}, {self.say('edited_by', name=edit.by.id)}"
         if sentence.accepted_by is not None:
             origin = f"{origin}, {self.say('accepted_by', name=sentence.accepted_by.id)}"
         return SentenceView(sentence.text, origin, isinstance(sentence.origin, Model))

@@ -1,7 +1,7 @@
 """A reader's own text, guidelines and differential.
 
 None of these routes opens the library: what a model found cannot be in an answer, before the first read or
-after. The text is neither kept nor logged.
+after. The text is neither kept nor logged here.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from fastapi import APIRouter
 from coread.decision import differential as ranking
 from coread.decision import guidelines as rules
 from coread.language.consistency import documents
+from coread.language.templates import templates
 from coread.server.limits import BoundedRoute
+from coread.server.schemas import Language
 from coread.server.site import CurrentReader
 from coread.server.text_schemas import (
     AreaFindingJson,
@@ -25,11 +27,13 @@ from coread.server.text_schemas import (
     GuidelineAnswerJson,
     GuidelineJson,
     GuidelineRequest,
+    ReportTemplateJson,
     SuggestionJson,
     TextJson,
     TextMeasurementJson,
     TextRequest,
 )
+from coread.workflow.report_sentences import template_text
 from coread.workflow.report_text import TextReading, read_text
 
 router = APIRouter(tags=["text"], route_class=BoundedRoute)
@@ -39,6 +43,21 @@ router = APIRouter(tags=["text"], route_class=BoundedRoute)
 def structure_text(body: TextRequest, reader: CurrentReader) -> TextJson:
     """Structure a text: findings, sizes, recommendations, urgency and checks, each with its words."""
     return _text(read_text(body.text, language=body.language, age=body.age, sex=body.sex))
+
+
+@router.get("/report-templates")
+def report_templates(reader: CurrentReader, language: Language = "en") -> list[ReportTemplateJson]:
+    """Every report template as text to put in."""
+    return [
+        ReportTemplateJson(
+            name=form.name,
+            version=form.version,
+            modality=form.modality,
+            title=form.title[language],
+            text=template_text(form.name, language),
+        )
+        for form in templates().values()
+    ]
 
 
 @router.get("/guidelines")

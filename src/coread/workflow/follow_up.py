@@ -1,0 +1,119 @@
+"""The follow-up tracker: what signed reports ask for, when it is due, and which examination answered it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+from coread.core import Report
+from coread.errors import InputError
+from coread.language import followup, structure
+from coread.language.followup import Exam, Task, TaskState
+from coread.storage import Asked, FollowUpRow, Library, StudyRow
+from coread.workflow.report_checks import report_words
+from coread.workflow.visibility import HiddenError, View
+
+
+@dataclass(frozen=True, slots=True)
+class FollowUp:
+    """An examination that a signed report asks for.
+
+    Attributes:
+        row: As it is kept.
+        study: The study whose report asks.
+        state: How it stands: waiting, due, overdue or done.
+        done_by: The study that answered it, or None.
+        done_on: Its day, or None.
+    """
+
+    row: FollowUpRow
+    study: StudyRow
+    state: TaskState
+    done_by: str | None
+    done_on: date | None
+
+
+def keep(library: Library, report: Report) -> None:
+    """Keep what a signed report and its addenda ask for.
+
+    Raises:
+        InputError: The report is not signed.
+    """
+    if report.signature is None:
+        raise InputError("a report that is not signed", "a signed one", "tasks come with the signature")
+    texts = [(report_words(report), report.signature.at.date())]
+    texts += [(addendum.text, addendum.signature.at.date()) for addendum in report.addenda]
+    asked = [
+        Asked(task.what, task.asked_on, task.earliest, task.latest)
+        for text, on in texts
+        for task in followup.tasks(structure(text, report.language), report.study, on)
+    ]
+    library.follow_up.replace(report.study, report.signature.reader.id, asked)
+
+
+def tracked(view: View, today: date) -> tuple[FollowUp, ...]:
+    """Return what signed reports that the caller may see ask for; overdue first, then by the last day."""
+    studies: dict[str, bool] = {}
+    found = []
+    for row in view.library.follow_up.rows():
+        if row.study not in studies:
+            studies[row.study] = _shown(view, row.study)
+        if studies[row.study]:
+            found.append(_stands(view, row, today))
+    return tuple(sorted(found, key=_order))
+
+
+def close(view: View, identifier: str, why: str) -> None:
+    """Close a task by hand: done elsewhere, or not needed any more; the reason is kept.
+
+    Raises:
+        HiddenError: The caller may not see it.
+        InputError: There is no reason.
+    """
+    row = next((r for r in view.library.follow_up.rows() if r.id == identifier), None)
+    if row is None or view.caller.reader is None or not _shown(view, row.study):
+        raise HiddenError
+    if not why.strip():
+        raise InputError("a task without a reason to close it", "why it is not open any more", "give one")
+    with view.library.transaction():
+        view.library.follow_up.close(identifier, view.caller.reader, why.strip())
+        view.library.audit.append(view.caller.reader, "follow_up.closed", row.study, {"task": identifier})
+
+
+def _shown(view: View, study: str) -> bool:
+    try:
+        return bool(view.signed_reports(study))
+    except HiddenError:
+        return False
+
+
+def _stands(view: View, row: FollowUpRow, today: date) -> FollowUp:
+    study = view.study(row.study)
+    asked = row.asked
+    task = Task(
+        row.study,
+        asked.what,
+        asked.asked_on,
+        asked.earliest,
+        asked.latest,
+        asking=Exam(row.study, _kinds(study), asked.asked_on, _region(study)),
+    )
+    later = view.library.instances.later(row.study, scope=view.list_scope)
+    exams = [Exam(r.uid, _kinds(r), r.time.date(), _region(r)) for r in later if r.time is not None]
+    (task,) = followup.close((task,), exams)
+    done_on = next((exam.on for exam in exams if exam.study == task.done_by), None)
+    closed = row.closed_at is not None and task.done_by is None
+    return FollowUp(row, study, "done" if closed else task.state(today), task.done_by, done_on)
+
+
+def _kinds(study: StudyRow) -> tuple[str, ...]:
+    return study.modalities
+
+
+def _region(study: StudyRow) -> str | None:
+    return study.body_parts[0].lower() if study.body_parts else None
+
+
+def _order(one: FollowUp) -> tuple[int, date, str]:
+    rank = ("overdue", "due", "waiting", "done").index(one.state)
+    return rank, one.row.asked.latest or date.max, one.row.id
