@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from coread.errors import DataError, InputError
+from coread.errors import DataError
 from coread.recognition.runtime import Network
 from coread.recognition.training import films, gate, hippocampus, networks, pneumonia, unet
 from coread.recognition.training.export import onnx_bytes
 from coread.recognition.training.shift import appearance, misleading
-from coread.recognition.training.trainers import changed_plan, train_to
+from coread.recognition.training.trainers import train_to
 
 try:
     import torch
@@ -274,11 +274,3 @@ def test_misleading_films_are_those_that_look_like_the_other_class() -> None:
     chosen = misleading(pictures, labels, part=0.1, seed=0)
     assert chosen.sum() == 40
     assert np.isin(np.flatnonzero(chosen), odd).mean() > 0.8
-
-
-def test_a_plan_takes_its_own_numbers_only() -> None:
-    plan = changed_plan(pneumonia.Plan(), {"steps": 3, "rate": 1})
-    assert (plan.steps, plan.rate) == (3, 1)
-    for bad in ({"step": 3}, {"steps": 2.5}, {"steps": True}, {"change": 1}):
-        with pytest.raises(InputError):
-            changed_plan(pneumonia.Plan(), bad)

@@ -6,12 +6,13 @@ import hashlib
 import importlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any
 
 from coread.errors import InputError
+from coread.recognition.training.settings import changed_plan
 
 TRAINERS = MappingProxyType(
     {
@@ -23,7 +24,6 @@ TRAINERS = MappingProxyType(
     }
 )
 Progress = Callable[[str], None]
-P = TypeVar("P")
 
 
 def train_to(
@@ -69,20 +69,3 @@ def train_to(
         json.dumps(record, indent=2, sort_keys=True) + "\n", encoding="utf-8"
     )
     return dict(record)
-
-
-def changed_plan(plan: P, changes: Mapping[str, Any]) -> P:
-    """Return a plan with other numbers in some of its fields.
-
-    Raises:
-        InputError: The plan has no such field, or the value is of another kind.
-    """
-    known = {field.name: getattr(plan, field.name) for field in fields(plan)}  # type: ignore[arg-type]
-    plain = {name for name, value in known.items() if isinstance(value, int | float)}
-    for name, value in changes.items():
-        if name not in plain:
-            raise InputError(f"no setting {name!r} of this training", f"one of {', '.join(sorted(plain))}")
-        whole = isinstance(known[name], int)
-        if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
-            raise InputError(f"{name}={value!r}", "a whole number" if whole else "a number")
-    return replace(plan, **changes)  # type: ignore[type-var]
