@@ -126,7 +126,7 @@ class WordCodes(dict[str, str]):
     """One character for each word of the pack; other words are led back to it, each once.
 
     Tried in this order: the word, its stem, another spelling of it, the word without its marks, and a word
-    one slip of the hand away where only one comes into question; ``own`` are the words that slips are mended to.
+    one slip of the hand away where only one comes into question; `own` are the words slips are mended to.
     """
 
     def __init__(self, base: Mapping[str, str], morphology: Morphology, own: Iterable[str] = ()) -> None:
