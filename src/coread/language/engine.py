@@ -13,7 +13,7 @@ from coread.language.assert_phrases import assertion
 from coread.language.assertion import CueMatch
 from coread.language.linking import link
 from coread.language.matching import Match, Matched, inside
-from coread.language.modifiers import Span, chain, owner
+from coread.language.modifiers import Span, chain, following, owner
 from coread.language.packs import (
     CHANGE,
     EXAM,
@@ -94,6 +94,7 @@ class _Draft:
     severity: str | None = None
     change: str | None = None
     qualifiers: list[str] = field(default_factory=list)
+    state: Span | None = None
 
 
 class _Reader:
@@ -154,6 +155,9 @@ class _Reader:
             for draft in drafts:
                 if draft.name in self.rules.concepts.devices:
                     draft.qualifiers.append("malpositioned")
+        for draft in drafts:
+            named = self.rules.concepts.in_place.get(draft.name, {})
+            draft.name = named.get(draft.part or "") or named.get(draft.organ or "") or draft.name
         first = len(self.findings)
         spans = [(d.start, d.end) for d in drafts]
         self.findings.extend(self._finding(draft, section, number) for draft in drafts)
@@ -284,6 +288,12 @@ class _Reader:
         """Yield findings said as the state of an organ: "heart size is normal", "intact ligament"."""
         matched = self.matched
         named = [(start, end) for start, end, _ in findings]
+        placed = {
+            at
+            for group in (SIDE, SITE, SEVERITY)
+            for match in inside(matched.groups[group], *sentence)
+            for at in range(match[0], match[1])
+        }
         for start, end, payloads in subjects:
             if any(a <= start and end <= b for a, b in named):
                 continue
@@ -298,7 +308,7 @@ class _Reader:
                         limit = 9
                     elif state[1] <= start:
                         distance = (start - state[1]) * 2 + 1
-                        limit = 4
+                        limit = 8 if all(at in placed for at in range(state[1], start)) else 4
                     else:
                         continue
                     low, high = sorted((state[0], end)) if state[0] >= end else (state[1], start)
@@ -324,10 +334,9 @@ class _Reader:
             elif kind == "borderline" and not said.negated:
                 said = replace(said, uncertain=True)
                 decided = replace(decided, role="uncertain")
-            yield (
-                _Draft(self.rules.rules[rule], low, high, replace(said, cues=(*said.cues, decided))),
-                (state[0], state[1]),
-            )
+            draft = _Draft(self.rules.rules[rule], low, high, replace(said, cues=(*said.cues, decided)))
+            draft.state = (state[0], state[1])
+            yield draft, draft.state
 
     def _modify(self, sentence: Span, drafts: list[_Draft], cues: list[CueMatch]) -> None:
         matched = self.matched
@@ -361,21 +370,34 @@ class _Reader:
                     a <= word[0] and word[1] <= b and (a, b) != word[:2] for a, b, _ in places
                 ):
                     continue
-                number = owner(matched, spans, word, links=links, breaks=breaks)
+                turn = word[0] - 2 if group == CHANGE and spans[-1][1] <= word[0] else sentence[1]
+                number = owner(matched, spans, word, links=links, breaks=[at for at in breaks if at < turn])
                 if number is None:
                     continue
                 a, b = spans[number]
-                if a <= word[0] and word[1] <= b and self._named(drafts[number].name, group, word):
+                if a <= word[0] and word[1] <= b and self._named(drafts[number], group, word):
                     continue
                 self._add(drafts[number], group, word)
+                if group in (SIDE, SITE) and word[1] <= a and self._in_place(word):
+                    for other in following(spans, number, joins):
+                        if (drafts[other].side if group == SIDE else drafts[other].organ) is None:
+                            self._add(drafts[other], group, word)
                 if group in (SIDE, SITE) and word[0] >= drafts[number].end:
                     for other in chain(spans, number, joins):
                         if drafts[other].side is None or group == SITE:
                             self._add(drafts[other], group, word)
 
-    def _named(self, name: str, group: int, word: Match) -> bool:
-        """Return whether a word within a finding's words is part of its name."""
-        return (group, word[2][0][1]) in self.rules.own.get(name, ())
+    def _named(self, draft: _Draft, group: int, word: Match) -> bool:
+        """Return whether a word within a finding's words is part of its name, or of the state that makes it."""
+        if group == CHANGE and draft.state is not None and word[1] <= draft.state[1]:
+            return True
+        return (group, word[2][0][1]) in self.rules.own.get(draft.name, ())
+
+    def _in_place(self, word: Match) -> bool:
+        """Return whether a place or side says where a list that follows lies: "in the left lung, X and Y"."""
+        endings = self.rules.locative
+        last = self.matched.words[word[1] - 1 : word[1] + 1]
+        return bool(endings) and any(w.lower().endswith(endings) for w in last)
 
     def _add(self, draft: _Draft, group: int, word: Match) -> None:
         value = word[2][0][1]
@@ -402,6 +424,8 @@ class _Reader:
                 return
             draft.severity = draft.severity or value
         elif group == CHANGE:
+            if value == "unsaid":
+                return
             if draft.change is None or value in ("increased", "decreased", "stable"):
                 draft.change = value
         else:

@@ -66,18 +66,16 @@ def longest(found: list[Match]) -> list[Match]:
 
 
 def _not_cutting(matches: list[Match], findings: list[Match]) -> list[Match]:
-    """Return the matches that do not reach from outside into the middle of a finding's words."""
+    """Return the matches that are neither part of a finding's words nor reach into the middle of them."""
     middle = {at: match for match in findings for at in range(match[0] + 1, match[1])}
     if not middle:
         return matches
-    return [
-        match
-        for match in matches
-        if not (
-            (match[1] in middle and match[0] < middle[match[1]][0])
-            or (match[0] in middle and match[1] > middle[match[0]][1])
-        )
-    ]
+    kept = []
+    for match in matches:
+        other = middle.get(match[1]) or middle.get(match[0])
+        if other is None or (match[0] <= other[0] and other[1] <= match[1]):
+            kept.append(match)
+    return kept
 
 
 def _by_length(match: Match) -> tuple[int, int]:

@@ -139,9 +139,10 @@ def _no_size(
 ) -> bool:
     for start, end, payloads in measures:
         kind = payloads[0][1]
-        if kind == "technical" and (
-            0 <= start - last < 3 or (0 <= first - end < 3 and not _closed(matched, end, first))
-        ):
+        kinds = {payload[1] for payload in payloads}
+        if "technical" in kinds and 0 <= start - last < 3 and not _closed(matched, last, start):
+            return True
+        if "thickness" in kinds and 0 <= first - end < 3 and not _closed(matched, end, first):
             return True
         if kind == "reference" and 0 <= first - end < 5 and not _closed(matched, end, first):
             return True

@@ -46,6 +46,8 @@ def owner(
         after = None
     if before is None or after is None:
         return before if after is None else after
+    if end == findings[after][0] and matched.words[start - 1] not in (",", "and", "ve"):
+        return after
     gap = matched.words[findings[before][1] : start]
     linked = [at for at in links if findings[before][1] <= at < start]
     if linked and not any(w in ",(" for w in matched.words[linked[-1] : start]):
@@ -64,5 +66,17 @@ def chain(findings: Sequence[Span], number: int, joins: set[int]) -> list[int]:
         if not (a < b and b - a <= 4 and any(at in joins for at in range(a, b))):
             break
         number -= 1
+        listed.append(number)
+    return listed
+
+
+def following(findings: Sequence[Span], number: int, joins: set[int]) -> list[int]:
+    """Return the findings that stand in one list with a finding, behind it: "in the left lung X and Y"."""
+    listed = []
+    while number + 1 < len(findings):
+        a, b = findings[number][1], findings[number + 1][0]
+        if not (a < b and b - a <= 4 and any(at in joins for at in range(a, b))):
+            break
+        number += 1
         listed.append(number)
     return listed

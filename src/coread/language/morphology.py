@@ -112,7 +112,7 @@ class Morphology:
                     if not form.endswith(ending):
                         continue
                     stem = form[: len(form) - len(ending)] + to
-                    if len(stem) < 2 or not self.fits(stem, ending):
+                    if len(stem) < 3 or not self.fits(stem, ending):
                         continue
                     yield stem
                     for soft, hard in self.soften:

@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import resources
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ GROUPS = 16
 _MENDED = frozenset({FINDING, CUE, SITE, SIDE, CHANGE, SUBJECT, STATE, EXAM})  # groups whose words are mended
 _FIRST_CODE = 0x100
 _ALTERNATIVES = re.compile(r"\(([^()]*)\)")
+_STATES = ("abnormal", "normal", "borderline")
 _NO_LETTERS = re.compile(r"[\W\d_]+")
 
 Payload = tuple[Any, ...]
@@ -58,6 +60,7 @@ class Concepts:
     chronic: frozenset[str]
     spinal: frozenset[str]
     signs: Mapping[str, tuple[str, ...]]
+    in_place: Mapping[str, Mapping[str, str]]
     models: tuple[tuple[str, str, tuple[str, ...]], ...]
 
 
@@ -79,6 +82,7 @@ class Pack:
         terms: Plain name of a finding to its first term, for writing.
         places: The same for places.
         sides: The same for sides.
+        locative: Endings of a place that a whole list lies in ("in the left lung, X and Y").
         own: (group, plain name) of the words of place, side and change that belong to the name of a finding:
             a "mediastinal shift" has no place beside its name.
     """
@@ -96,6 +100,7 @@ class Pack:
     terms: Mapping[str, str]
     places: Mapping[str, str]
     sides: Mapping[str, str]
+    locative: tuple[str, ...]
     own: Mapping[str, frozenset[tuple[int, str]]]
 
     def plain(self, words: str) -> str:
@@ -190,6 +195,7 @@ def _read_concepts() -> Concepts:
         chronic=frozenset(table["chronic"]["names"]),
         spinal=frozenset(table["spinal"]["names"]),
         signs={name: tuple(of) for name, of in table["sign_of"].items()},
+        in_place=table["in_place"],
         models=models,
     )
 
@@ -309,6 +315,7 @@ def compile_pack(table: Mapping[str, Any]) -> Pack:
                 for name, said in sites.items()
             },
             sides={name: said[0] for name, said in table["lateralities"].items()},
+            locative=tuple(forms.get("locative", ())),
             own={name: modifiers(term) for name, term in names.items()},
         )
     except (KeyError, TypeError, ValueError, re.error) as error:
@@ -341,7 +348,7 @@ def _terms(table: Mapping[str, Any]) -> Iterable[tuple[str, Payload]]:
     for number, rule in enumerate(table.get("states", ())):
         for term in rule["of"]:
             yield term, (SUBJECT, number)
-        for key in ("abnormal", "normal", "borderline"):
+        for key in _STATES:
             for term in rule.get(key, ()):
                 yield term, (STATE, number, key)
     for mark in (",", ";", ".", ":", "(", ")"):
@@ -357,6 +364,9 @@ def _named(named: Mapping[str, Iterable[str]], group: int, *more: str) -> Iterab
 def _model_terms(shared: Concepts, table: Mapping[str, Any]) -> Iterable[tuple[str, Payload]]:
     """Yield names and synonyms of the finding models that the pack does not name itself."""
     own = {phrase for terms in table["findings"].values() for term in terms for phrase in expand(term)}
+    for rule in table.get("states", ()):
+        for organ, state in product(rule["of"], (s for key in _STATES for s in rule.get(key, ()))):
+            own |= {phrase for term in (f"{state} {organ}", f"{organ} {state}") for phrase in expand(term)}
     unused = set(table.get("unused", {}).get("models", ()))
     for _, name, synonyms in shared.models:
         for word in (name, *synonyms):
