@@ -173,7 +173,10 @@ class Stopping:
 class Task(Protocol):
     """What is learnt: a network, its loss on some cases, its figures on those kept for validation."""
 
-    cases: int
+    @property
+    def cases(self) -> int:
+        """Number of training cases."""
+        ...
 
     def network(self) -> Module:
         """Return a new network; torch's generator is seeded before."""

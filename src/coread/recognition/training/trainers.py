@@ -12,7 +12,9 @@ from types import MappingProxyType
 from typing import Any
 
 from coread.errors import InputError
-from coread.recognition.training.settings import changed_plan
+from coread.recognition.training.cases import Reader, no_reader
+from coread.recognition.training.loop import Device
+from coread.recognition.training.settings import KINDS, TrainingSettings, changed_plan
 
 TRAINERS = MappingProxyType(
     {
@@ -24,6 +26,80 @@ TRAINERS = MappingProxyType(
     }
 )
 Progress = Callable[[str], None]
+
+
+def check_known(model: str) -> None:
+    """Check that there is a training of this name.
+
+    Raises:
+        InputError: There is none.
+    """
+    if model not in TRAINERS and model not in KINDS:
+        raise InputError(
+            f"no training for {model!r}",
+            f"{', '.join(KINDS)}, settings as TOML, or one of {', '.join(TRAINERS)}",
+        )
+
+
+def plan_of(settings: TrainingSettings) -> Any:
+    """Return the plan of a training.
+
+    Raises:
+        InputError: There is no such training, no such field of its plan, or a value can't be.
+    """
+    check_known(settings.model)
+    if settings.model in KINDS:
+        from coread.recognition.training import own
+
+        return own.plan_of(settings)
+    module: Any = importlib.import_module(TRAINERS[settings.model])
+    return changed_plan(module.Plan(), settings.plan)
+
+
+def train_with(
+    settings: TrainingSettings,
+    folder: Path,
+    *,
+    read: Reader = no_reader,
+    resume: bool = False,
+    device: Device = "auto",
+    threads: int = 1,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Train what settings say; write weights and record to a folder and return the record.
+
+    Args:
+        settings: What to train on what.
+        folder: Made where it is absent.
+        read: Of DICOM and NIfTI files of a cohort.
+        resume: Whether to go on where it was stopped; only of a model of one's own.
+        device: For a model of one's own; CoRead's models are made on a CPU, so that they can be made again.
+        threads: Of torch.
+        progress: Told in words what is done.
+
+    Raises:
+        InputError: Settings that can't be followed.
+        DataError: The data can't be used.
+        MissingExtraError: torch is not installed.
+    """
+    check_known(settings.model)
+    if settings.data is None:
+        raise InputError("no data", "the training data", "name them with --data, or as data in the settings")
+    if settings.model in KINDS:
+        from coread.recognition.training import own
+
+        return own.train_own(
+            settings, folder, read=read, resume=resume, device=device, threads=threads, progress=progress
+        )
+    if resume or device == "cuda":
+        raise InputError(
+            f"{'resume' if resume else 'device cuda'} for {settings.model}",
+            "a training from its beginning, on a CPU",
+            "leave it out; classify and segment can do both",
+        )
+    return train_to(
+        settings.model, settings.data, folder, changes=settings.plan, threads=threads, progress=progress
+    )
 
 
 def train_to(
