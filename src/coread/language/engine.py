@@ -71,8 +71,8 @@ def structure(text: str, language: str = "auto") -> StructuredReport:
     """
     text = normalise(text)
     rules = pack(detect(text) if language == "auto" else language)
-    matched = Matched(text, rules)
     parts = sections(text, rules)
+    matched = Matched(text, rules, parts)
     reader = _Reader(matched, rules, parts)
     for number, sentence in enumerate(matched.sentences):
         reader.read(sentence, number)
@@ -236,11 +236,11 @@ class _Reader:
     def _keep_doubt_near(self, drafts: list[_Draft]) -> None:
         """Lift a doubt said behind the next finding, where the two stand in no list."""
         matched = self.matched
-        for draft, following in pairwise(drafts):
+        for draft, other in pairwise(drafts):
             doubts = [c for c in draft.said.cues if c.role == "uncertain"]
-            if not draft.said.uncertain or not doubts or doubts[0].start < matched.starts[following.start]:
+            if not draft.said.uncertain or not doubts or doubts[0].start < matched.starts[other.start]:
                 continue
-            gap = matched.words[draft.end : following.start]
+            gap = matched.words[draft.end : other.start]
             if "," in gap and any(
                 word.lower() not in (",", "or", "and", "ve", "veya", "ya", "da") for word in gap
             ):
@@ -253,7 +253,7 @@ class _Reader:
         kept = []
         for draft in drafts:
             shown = next((d for d in drafts if d.name in signs.get(draft.name, ())), None)
-            if shown is None or shown.said.status == "absent":
+            if shown is None or (shown.said.status == "absent") != (draft.said.status == "absent"):
                 kept.append(draft)
                 continue
             shown.side = shown.side or draft.side
@@ -382,13 +382,16 @@ class _Reader:
                     for other in following(spans, number, joins):
                         if (drafts[other].side if group == SIDE else drafts[other].organ) is None:
                             self._add(drafts[other], group, word)
-                if group in (SIDE, SITE) and word[0] >= drafts[number].end:
+                if group in (SIDE, SITE, CHANGE) and word[0] >= drafts[number].end:
                     for other in chain(spans, number, joins):
-                        if drafts[other].side is None or group == SITE:
+                        if (
+                            group == SITE
+                            or (drafts[other].side if group == SIDE else drafts[other].change) is None
+                        ):
                             self._add(drafts[other], group, word)
 
     def _named(self, draft: _Draft, group: int, word: Match) -> bool:
-        """Return whether a word within a finding's words is part of its name, or of the state that makes it."""
+        """Return whether a word within a finding is part of its name, or of the state that makes it."""
         if group == CHANGE and draft.state is not None and word[1] <= draft.state[1]:
             return True
         return (group, word[2][0][1]) in self.rules.own.get(draft.name, ())

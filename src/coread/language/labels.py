@@ -40,6 +40,8 @@ _LABEL_OF: Mapping[str, str] = {
     "pleural thickening": "Pleural_Thickening",
     "fissural thickening": "Pleural_Thickening",
     "bronchial wall thickening": "Pleural_Thickening",
+    "interstitial thickening": "Pleural_Thickening",
+    "paratracheal thickening": "Pleural_Thickening",
     "hiatal hernia": "Hernia",
 }
 # "X versus Y", "probable", "borderline" and "most ..." count as the finding; other doubts do not

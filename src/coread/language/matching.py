@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Sequence
 from operator import itemgetter
 
 from coread.language.assertion import CueMatch, cue_match
+from coread.language.morphology import UNKNOWN
 from coread.language.packs import CHANGE, CUE, FINDING, GROUPS, Pack, Payload
 from coread.language.tokens import sentence_bounds, tokenise
+from coread.language.values import TextSection
 
 Match = tuple[int, int, tuple[Payload, ...]]  # first token, token after the last, what it means
 _first = itemgetter(0)
@@ -18,11 +21,15 @@ class Matched:
 
     __slots__ = ("codes", "cues", "ends", "groups", "sentences", "starts", "text", "words")
 
-    def __init__(self, text: str, pack: Pack) -> None:
+    def __init__(self, text: str, pack: Pack, sections: Sequence[TextSection] = ()) -> None:
         self.text = text
         self.words, self.starts, self.ends = tokenise(text)
         lookup = pack.words
-        self.codes = "".join([lookup[word] for word in self.words])
+        codes = [lookup[word] for word in self.words]
+        headed = {bisect_left(self.starts, section.start) for section in sections if section.heading}
+        for at in headed:  # the colon of a heading is none of a sentence ("Impression: possible ...")
+            codes[at - 1] = UNKNOWN
+        self.codes = "".join(codes)
         found: list[list[Match]] = [[] for _ in range(GROUPS)]
         for last, (length, groups) in pack.automaton.iter(self.codes):
             for group, payloads in groups:
@@ -31,7 +38,7 @@ class Matched:
         for group in (CUE, CHANGE):  # "no small" is no cue where a "small bowel obstruction" is named
             found[group] = _not_cutting(found[group], findings)
         self.groups: list[list[Match]] = [longest(group) for group in found]
-        self.sentences = sentence_bounds(text, self.words, self.starts, self.ends)
+        self.sentences = sentence_bounds(text, self.words, self.starts, self.ends, headed)
         self.cues: list[CueMatch] = [cue_match(start, end, said) for start, end, said in self.groups[CUE]]
 
     def span(self, start: int, end: int) -> tuple[int, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Set as AbstractSet
 
 _TOKEN = re.compile(
     r"\d+(?:[.,]\d+)*|[^\W\d_]+(?:['’][^\W\d_]+)*|\n[ \t\r\n]*|_+"
@@ -71,17 +72,23 @@ def tokenise(text: str) -> tuple[list[str], list[int], list[int]]:
     return [text[a:b] for a, b in spans], [a for a, _ in spans], [b for _, b in spans]
 
 
-def sentence_bounds(text: str, words: list[str], starts: list[int], ends: list[int]) -> list[tuple[int, int]]:
+def sentence_bounds(
+    text: str, words: list[str], starts: list[int], ends: list[int], headed: AbstractSet[int] = frozenset()
+) -> list[tuple[int, int]]:
     """Return (first token, token after the last) of every sentence.
 
     Sentences end at full stop, question mark, exclamation mark, at empty lines, and at line ends before a
-    heading, a list mark or a capital; the mark of a numbered list ends none. Dictation without any mark is
+    heading, a list mark or a capital; the mark of a numbered list ends none. ``headed`` are
+    the tokens behind headings; a sentence begins there. Dictation without any mark is
     cut after 200 tokens, so that the work grows with the length of the text and not with its square.
     """
     bounds: list[tuple[int, int]] = []
     first = 0
     count = len(words)
     for i, word in enumerate(words):
+        if i in headed and i > first:
+            bounds.append((first, i))
+            first = i
         head = word[0]
         if head == "\n":
             if i > first and _breaks(text, words, ends, i):
