@@ -14,7 +14,8 @@ from conftest import SIZES, drawn, keep
 from coread.core.reading import Committed, Decided, DraftSaved, Signed
 
 pytestmark = pytest.mark.browser
-OF_THE_MACHINE = ("comparison", "/maps/", "/segments/", "reveal", "report", "exports")
+# the own text and its checks are the reader's: `/report/text`, `/report/checks`
+OF_THE_MACHINE = ("comparison", "/maps/", "/segments/", "reveal", "/report?", "exports")
 
 
 def spot(page: Any, row: float, column: float, size: int = 96) -> tuple[float, float]:

@@ -177,9 +177,9 @@ def test_kept_words_do_not_keep_what_is_no_longer_accepted() -> None:
             ),
         ),
     )
-    now = report_draft.merge(accepted, kept)
+    now = report_draft.merge(accepted, kept, ADA)
     assert [s.text for s in sentences(now)][:2] == ["A small nodule.", "Lungs else clear."]
-    rejected = report_draft.merge(draft(reading(Decision("t", "reject", AT, "artefact"))), kept)
+    rejected = report_draft.merge(draft(reading(Decision("t", "reject", AT, "artefact"))), kept, ADA)
     assert "A small nodule." not in [s.text for s in sentences(rejected)]
     assert "Lungs else clear." in [s.text for s in sentences(rejected)]
 
@@ -192,7 +192,7 @@ def test_changed_words_of_a_model_become_the_readers() -> None:
         "en",
         (Section("findings", (Sentence(same.text, ADA, ("t",)), Sentence(changed.text + "!", ADA, ("t",)))),),
     )
-    merged = sentences(report_draft.merge(accepted, kept))
+    merged = sentences(report_draft.merge(accepted, kept, ADA))
     assert [(s.origin, s.accepted_by) for s in merged] == [(NET, ADA), (ADA, None)]
 
 

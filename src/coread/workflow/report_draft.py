@@ -6,7 +6,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from coread.core import Dictation, Finding, Measurement, Model, Reader, Report, Section, Sentence, vocabulary
+from coread.core import (
+    Dictation,
+    Finding,
+    Imported,
+    Measurement,
+    Model,
+    Reader,
+    Report,
+    Section,
+    Sentence,
+    vocabulary,
+)
 from coread.core.reading import Reading
 from coread.core.report import SECTION_NAMES
 from coread.storage import StudyRow
@@ -72,9 +83,9 @@ def generate(
     if not sentences:
         sentences.append(Sentence(wording.template("nothing", language), reader))
     sections = [
-        Section("exam", (Sentence(_exam(study, language), reader),)),
-        Section("technique", (Sentence(_technique(study, language), reader),)),
-        Section("comparison", (Sentence(_comparison(priors, language), reader),)),
+        Section("exam", (_from_headers(_exam(study, language), reader),)),
+        Section("technique", (_from_headers(_technique(study, language), reader),)),
+        Section("comparison", (_from_headers(_comparison(priors, language), reader),)),
         Section("findings", tuple(sentences)),
     ]
     impression = [
@@ -87,7 +98,7 @@ def generate(
     return Report(reading.study, language, tuple(sections), findings=tuple(findings))
 
 
-def merge(generated: Report, kept: Report) -> Report:
+def merge(generated: Report, kept: Report, reader: Reader) -> Report:
     """Return the reader's kept words, brought up to date with what a reading states by now.
 
     A sentence about findings that are no longer stated is left out, and what is newly stated is added; a
@@ -97,7 +108,6 @@ def merge(generated: Report, kept: Report) -> Report:
     origin = {s.text: s for section in generated.sections for s in section.sentences}
     sections: dict[str, list[Sentence]] = {section.name: [] for section in kept.sections}
     told: dict[str, set[str]] = {}
-    reader = next(s.origin for section in generated.sections for s in section.sentences if _by_person(s))
     for section in kept.sections:
         for sentence in section.sentences:
             if sentence.findings and not set(sentence.findings) & stated:
@@ -126,6 +136,21 @@ def merge(generated: Report, kept: Report) -> Report:
         sections=tuple(Section(name, tuple(found)) for name, found in sections.items()),  # type: ignore[arg-type]
         measurements=kept.measurements,
     )
+
+
+def accepted_at(draft: Report, at: datetime) -> Report:
+    """Return a draft in which every accepted sentence says when: the signature accepts what was open."""
+    sections = tuple(
+        replace(
+            section,
+            sentences=tuple(
+                replace(s, accepted_at=at) if s.accepted_by is not None and s.accepted_at is None else s
+                for s in section.sentences
+            ),
+        )
+        for section in draft.sections
+    )
+    return replace(draft, sections=sections)
 
 
 def with_text(draft: Report, said: Said, dictation: Dictation) -> Report:
@@ -266,6 +291,11 @@ def _value(measurement: Measurement, language: Language) -> str:
 
 def _unit(ucum: str) -> str:
     return {"[hnsf'U]": "HU", "mm2": "mm²", "cm2": "cm²", "mm3": "mm³", "cm3": "cm³"}.get(ucum, ucum)
+
+
+def _from_headers(text: str, reader: Reader) -> Sentence:
+    """Return words made of what the images' headers say; who signs accepts them."""
+    return Sentence(text, Imported("DICOM"), accepted_by=reader)
 
 
 def _exam(study: StudyRow, language: Language) -> str:

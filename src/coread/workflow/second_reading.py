@@ -330,7 +330,7 @@ class SecondReading:
                 "words without them, or an answer to each",
                 "correct the words, or dismiss the check with a reason",
             )
-        report = replace(draft, signature=Signature(self.person, at))
+        report = replace(report_draft.accepted_at(draft, at), signature=Signature(self.person, at))
         files = self._files(after, report, self.comparison(study))
         with self.library.transaction():
             done = self._append(study, Signed(at), expected)
@@ -432,7 +432,7 @@ class SecondReading:
             contradicted=comparison.difference.contradicted if comparison else (),
             language=language,
         )
-        draft = written if kept is None else report_draft.merge(written, kept)
+        draft = written if kept is None else report_draft.merge(written, kept, self.person)
         return draft if told is None else report_draft.with_text(draft, told, own.dictation)
 
     def _checked(self, reading: Reading, report: Report) -> CheckedReport:

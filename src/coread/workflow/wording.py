@@ -46,6 +46,7 @@ _WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "wm-lesion": ("white matter lesion", "beyaz cevher lezyonu"),
         "breast-lesion": ("breast lesion", "meme lezyonu"),
         "breast-mass": ("breast mass", "meme kitlesi"),
+        "breast-suspicion": ("breast mass suspicious of malignancy", "malignite şüpheli meme kitlesi"),
         "breast-calc": ("breast calcification", "meme kalsifikasyonu"),
         "adrenal-lesion": ("adrenal hyperplasia or mass", "adrenal hiperplazi veya kitle"),
         "other": ("other finding", "diğer bulgu"),
@@ -186,7 +187,7 @@ def number(value: float, language: Language) -> str:
 
 def day(value: date, language: Language) -> str:
     """Return a date as the language writes it."""
-    return str(format_date(value, format="long", locale=language))
+    return str(format_date(value, format="long", locale="en_GB" if language == "en" else language))
 
 
 def sentence(text: str, language: Language) -> str:

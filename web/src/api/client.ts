@@ -1,7 +1,9 @@
 /** Every call of the page to the server: JSON in and out, problems as errors, versions as ETags. */
 import type {
-  Card, Comparison, DecisionRequest, Differential, DifferentialArea, DifferentialRequest, Export, Finding, Guideline, GuidelineAnswer,
-  GuidelineInputs, IntakePage, Job, Language, Me, Problem, Reading, Report, Section, Study, TextStructure, VocabularyEntry, Worklist, WorklistFilter,
+  Card, Comparison, DecisionRequest, Differential, DifferentialArea, DifferentialRequest, DismissRequest, Export, Finding, FollowUpPage,
+  FollowUpState, Guideline, GuidelineAnswer,
+  GuidelineInputs, IntakePage, Job, Language, Me, Problem, Reading, Report, ReportCheck, ReportTemplate,
+  ReportText, Section, Study, TemplateUse, TextStructure, VocabularyEntry, Worklist, WorklistFilter,
 } from "./types";
 
 /** Where the server is: beside the page, on one origin. */
@@ -55,6 +57,15 @@ export const api = {
   report: (uid: string, language: Language) => json<Report>(`${study(uid)}/report?${query({ language })}`),
   saveReport: (uid: string, sections: Section[], measurements: string[], language: Language) =>
     call(`${study(uid)}/report/draft`, body("PUT", { sections, measurements, language })),
+  reportText: (uid: string) => json<ReportText>(`${study(uid)}/report/text`),
+  saveReportText: (uid: string, text: { text: string; language: ReportText["language"]; templates: TemplateUse[] }, version: number) =>
+    json<ReportText>(`${study(uid)}/report/text`, body("PUT", text, version)),
+  reportTemplates: (language: Language) => json<ReportTemplate[]>(`report-templates?${query({ language })}`),
+  reportChecks: (uid: string, language: Language) => json<{ text: string; checks: ReportCheck[] }>(`${study(uid)}/report/checks?${query({ language })}`),
+  dismissCheck: (uid: string, request: DismissRequest, version: number) =>
+    json<Reading>(`${study(uid)}/report/checks/dismiss`, body("POST", request, version)),
+  followUp: (state: FollowUpState | "", cursor?: string, limit?: number) => json<FollowUpPage>(`follow-up?${query({ state, cursor, limit })}`),
+  closeFollowUp: (id: string, why: string) => call(`follow-up/${encodeURIComponent(id)}/close`, body("POST", { why })),
   sign: (uid: string, version: number) => json<Reading>(`${study(uid)}/reading/sign`, body("POST", {}, version)),
   addendum: (uid: string, text: string, version: number) =>
     json<Reading>(`${study(uid)}/reading/addendum`, body("POST", { text }, version)),

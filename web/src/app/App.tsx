@@ -2,6 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useEffect, useMemo, useState } from "react";
 import { api } from "../api/client";
 import { conceptKey, makeText, TextContext } from "../i18n/text";
+import { FollowUpPage } from "../pages/FollowUpPage";
 import { IntakePage } from "../pages/IntakePage";
 import { ModelsPage } from "../pages/ModelsPage";
 import { WorklistPage } from "../pages/WorklistPage";
@@ -39,6 +40,7 @@ export function App() {
     <PreferencesContext value={preferences}>
       <TextContext value={text}>
         {route.page === "worklist" && <WorklistPage />}
+        {route.page === "follow_up" && <FollowUpPage />}
         {route.page === "intake" && <IntakePage />}
         {route.page === "models" && <ModelsPage name={route.name} />}
         {route.page === "study" && <StudyPage key={route.uid} uid={route.uid} />}

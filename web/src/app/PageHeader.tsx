@@ -5,7 +5,7 @@ import { Brand } from "./Brand";
 import { Preferences } from "./Preferences";
 import { href, useRoute } from "./route";
 
-const PAGES = ["worklist", "intake", "models"] as const;
+const PAGES = ["worklist", "follow_up", "intake", "models"] as const;
 
 /** The bar of the pages beside the reading page. */
 export function PageHeader() {

@@ -2,12 +2,12 @@
 import { useSyncExternalStore } from "react";
 
 export type Route =
-  | { page: "worklist" } | { page: "intake" } | { page: "models"; name?: string } | { page: "study"; uid: string };
+  | { page: "worklist" } | { page: "follow_up" } | { page: "intake" } | { page: "models"; name?: string } | { page: "study"; uid: string };
 
 export function parseRoute(hash: string): Route {
   const [page, name] = hash.replace(/^#\/?/, "").split("/");
   if (page === "study" && name) return { page, uid: decodeURIComponent(name) };
-  if (page === "intake") return { page };
+  if (page === "intake" || page === "follow_up") return { page };
   if (page === "models") return name ? { page, name: decodeURIComponent(name) } : { page };
   return { page: "worklist" };
 }

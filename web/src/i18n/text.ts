@@ -109,6 +109,16 @@ export function makeText(language: Language, vocabulary: ReadonlyMap<string, str
   };
 }
 
+/** An examination that a text asks for, such as `CT chest`, as people say it. */
+export function examWords({ t, language }: Pick<Text, "t" | "language">, what: string): string {
+  const whole = `exam.${what}`;
+  if (isKey(whole)) return t(whole);
+  const [kind = "", ...rest] = what.split(" ");
+  const [exam, region] = [`exam.${kind}`, `exam_region.${rest.join(" ")}`];
+  if (!isKey(exam) || !isKey(region)) return what;
+  return language === "tr" ? `${t(region)} ${t(exam)}` : `${t(exam)} ${t(region)}`;
+}
+
 export const TextContext = createContext<Text>(makeText("en", new Map()));
 export const useText = (): Text => useContext(TextContext);
 

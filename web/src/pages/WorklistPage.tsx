@@ -1,4 +1,4 @@
-import { useInfiniteQuery, useQueryClient } from "@tanstack/react-query";
+import { useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useRef, useState } from "react";
 import { api } from "../api/client";
 import type { WorklistFilter } from "../api/types";
@@ -39,6 +39,7 @@ export function WorklistPage() {
     placeholderData: (before) => before,
   });
   const first = list.data?.pages[0];
+  const late = useQuery({ queryKey: ["follow-up", "overdue", "count"], queryFn: () => api.followUp("overdue", undefined, 1) }).data?.total ?? 0;
   const items = list.data?.pages.flatMap((page) => page.items) ?? [];
 
   useEffect(() => {
@@ -96,6 +97,7 @@ export function WorklistPage() {
           <span>{first && t("worklist.shown", { n: items.length, total: first.total })}</span>
           <span>{t("worklist.keys")}</span>
           <span className="end">
+            {late > 0 && <a href={href({ page: "follow_up" })}>{t("worklist.overdue", { n: late })}</a>}
             {first && first.refused_today > 0 && (
               <a href={href({ page: "intake" })}>{t("worklist.refused", { n: first.refused_today })}</a>
             )}

@@ -23,7 +23,9 @@ import { SeriesStrip } from "./SeriesStrip";
 import { SidePanel, type Tab } from "./SidePanel";
 import { StatusBar } from "./StatusBar";
 import type { Step } from "./Steps";
+import { useChecks } from "./ReportChecks";
 import { useDraft } from "./useDraft";
+import { useReportText } from "./useReportText";
 
 interface Props {
   readonly study: Study;
@@ -63,6 +65,8 @@ export function ReadingPage({ study, reading, setReading, refetchStudy }: Props)
   const alone = stage === "reading" || late;
   const writable = canRead && reading !== undefined;
   const { draft, saving, change, settle } = useDraft(uid, reading, writable && alone);
+  const ownText = useReportText(uid, writable && stage !== "unread", canRead && !signed);
+  const checks = useChecks(uid, reading, ownText.version, setReading);
 
   const comparison = useQuery({
     queryKey: ["comparison", uid, reading?.version], queryFn: () => api.comparison(uid),
@@ -166,10 +170,11 @@ export function ReadingPage({ study, reading, setReading, refetchStudy }: Props)
   const commit = useCallback(() => attempt(async () => {
     if (draft.findings.length === 0 && !warned) return setWarned(true);
     const version = await settle();
+    await ownText.settle();
     setReading(await api.commit(uid, [...draft.findings], version));
     setSelected(null);
     await reveal();
-  }), [attempt, draft.findings, warned, settle, setReading, uid, reveal]);
+  }), [attempt, draft.findings, warned, settle, ownText.settle, setReading, uid, reveal]);
 
   const decide = useCallback((request: DecisionRequest) => attempt(async () => {
     const next = await api.decide(uid, request, reading!.version);
@@ -180,17 +185,19 @@ export function ReadingPage({ study, reading, setReading, refetchStudy }: Props)
   }), [attempt, uid, reading, setReading, shown, choose]);
 
   const sign = useCallback(() => attempt(async () => {
+    await ownText.settle();
     setReading(await api.sign(uid, reading!.version));
     refetchStudy();
-  }), [attempt, uid, reading, setReading, refetchStudy]);
+  }), [attempt, uid, reading, ownText.settle, setReading, refetchStudy]);
 
   const main = useCallback(() => {
     if (!writable || busy) return;
     if (alone) void commit();
     else if (stage === "read_alone") void attempt(reveal);
     else if (stage === "reconciled" && tab !== "report") setTab("report");
+    else if (stage === "reconciled" && checks.open > 0) document.querySelector<HTMLElement>(".check:not(.answered) button")?.focus();
     else if (stage === "reconciled") void sign();
-  }, [writable, busy, alone, commit, stage, attempt, reveal, tab, sign]);
+  }, [writable, busy, alone, commit, stage, attempt, reveal, tab, sign, checks.open]);
 
   // keys
   const order = shown && !late ? listOrder(shown) : own.map(({ id }) => id);
@@ -327,9 +334,9 @@ export function ReadingPage({ study, reading, setReading, refetchStudy }: Props)
         {machineOn && map && <ColourBar map={map} from={state.machine.from} />}
       </main>
       <SidePanel
-        {...{ study, reading, comparison, shown: late ? null : shown, draft, own, alone, late, signed, stage, writable, selected, editing, mode, tab, busy, error, warned, stated, field }}
+        {...{ study, reading, comparison, shown: late ? null : shown, draft, own, alone, late, signed, stage, writable, selected, editing, mode, tab, busy, error, warned, stated, field, checks }}
         {...{ state, dispatch, where, choose, add, attach, decide, main, change, setTab, setMode, maps, map }}
-        vocabulary={vocabulary.data ?? []} edit={setEditing} close={() => setDrawer(false)}
+        text={ownText} vocabulary={vocabulary.data ?? []} edit={setEditing} close={() => setDrawer(false)}
         toState={(id, on) => setStated((before) => new Set(on ? [...before, id] : [...before].filter((one) => one !== id)))}
         showNewer={() => void attempt(reveal)}
         addendum={async (words) => setReading(await api.addendum(uid, words, reading!.version))}

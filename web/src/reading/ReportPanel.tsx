@@ -6,7 +6,9 @@ import { Problem, problemWords } from "../app/Problem";
 import { clock, useText } from "../i18n/text";
 import { Exports } from "./Exports";
 import { findingTitle, overturned } from "./findings";
+import { ReportChecks, type ChecksHandle } from "./ReportChecks";
 import { ReportPreview } from "./ReportPreview";
+import type { ReportTextHandle } from "./useReportText";
 
 interface Props {
   readonly uid: string;
@@ -14,17 +16,20 @@ interface Props {
   readonly comparison: Comparison | null;
   readonly stated: ReadonlySet<string>;
   readonly writable: boolean;
+  readonly text: ReportTextHandle;
+  readonly checks: ChecksHandle;
+  toText(): void;
   addendum(text: string): Promise<void>;
 }
 
 /** The report: sentences with their origin and the reader's own words before signing, files and addenda after. */
-export function ReportPanel({ uid, reading, comparison, stated, writable, addendum }: Props) {
+export function ReportPanel({ uid, reading, comparison, stated, writable, text: own, checks, toText, addendum }: Props) {
   const text = useText();
   const { t, language } = text;
   const queries = useQueryClient();
   const signed = reading.state === "signed" || reading.state === "addendum";
   const report = useQuery({
-    queryKey: ["report", uid, language, reading.version], queryFn: () => api.report(uid, language),
+    queryKey: ["report", uid, "words", language, reading.version, own.version], queryFn: () => api.report(uid, language),
     enabled: signed || reading.state === "reconciled", placeholderData: (before) => before,
   });
   const [preview, setPreview] = useState(false);
@@ -58,7 +63,8 @@ export function ReportPanel({ uid, reading, comparison, stated, writable, addend
             <h2>{t("report.title")}</h2>
             <button onClick={() => setPreview(true)}>{t("report.preview")}</button>
           </div>
-          <Sections key={`${language}/${signed}`} report={report.data} editable={writable && !signed} save={(changed) => void save(changed)} />
+          <ReportChecks checks={checks} editable={writable && !signed} />
+          <Sections key={`${language}/${signed}`} report={report.data} editable={writable && !signed} save={(changed) => void save(changed)} toText={toText} />
           {!signed && overturned(comparison, reading).map((finding) => (
             <p key={finding.id} className="notice plain" role="status">{t("report.contradiction", { what: findingTitle(text, finding) })}</p>
           ))}
@@ -80,11 +86,17 @@ export function ReportPanel({ uid, reading, comparison, stated, writable, addend
 }
 
 /** Sentences by section; the reader's own can be written and changed, the machine's only stand as accepted. */
-function Sections({ report, editable, save }: { report: Report; editable: boolean; save: (sections: Section[]) => void }) {
+function Sections({ report, editable, save, toText }: { report: Report; editable: boolean; save: (sections: Section[]) => void; toText: () => void }) {
   const { t } = useText();
   const [open, setOpen] = useState<string | null>(null);
   const [typed, setTyped] = useState("");
   const isMachine = (sentence: Section["sentences"][number]) => sentence.origin?.kind === "model";
+  const whose = ({ origin, accepted_by, edits, span }: Section["sentences"][number]): string => {
+    if (origin?.kind === "model") return t("report.by_machine", { who: accepted_by ?? "" });
+    if (origin?.kind === "template") return t(edits.length ? "report.by_template_edited" : "report.by_template", { name: (origin.name ?? "").replaceAll("_", " ") });
+    if (origin?.kind === "imported") return t("report.by_import", { name: origin.name ?? "" });
+    return t(span ? "report.by_text" : "report.by_you");
+  };
   const replace = (name: string, at: number, words: string | null) => save(report.sections.map((section) => section.name !== name ? section : {
     ...section,
     sentences: section.sentences.flatMap((one, n) => (n !== at ? [one] : words ? [{ ...one, text: words }] : [])),
@@ -104,11 +116,11 @@ function Sections({ report, editable, save }: { report: Report; editable: boolea
           <h3>{section.title}</h3>
           {section.sentences.map((sentence, n) => (
             <div key={`${n}/${sentence.text}`} className={`sentence ${isMachine(sentence) ? "machine" : "human"}`}>
-              {editable && !isMachine(sentence) ? (
+              {editable && !isMachine(sentence) && !sentence.span ? (
                 <textarea rows={2} defaultValue={sentence.text} aria-label={t("report.sentence", { section: section.title ?? "" })}
                   onBlur={(event) => event.target.value.trim() !== sentence.text && replace(section.name, n, event.target.value.trim() || null)} />
               ) : <p>{sentence.text}</p>}
-              <small className="muted">{isMachine(sentence) ? t("report.by_machine", { who: sentence.accepted_by ?? "" }) : t("report.by_you")}</small>
+              <small className="muted">{whose(sentence)}{editable && sentence.span && <> <button className="quiet" onClick={toText}>{t("report.to_text")}</button></>}</small>
             </div>
           ))}
           {editable && (open === section.name ? (

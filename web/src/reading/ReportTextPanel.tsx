@@ -1,21 +1,25 @@
 import { useId, useState } from "react";
 import type { Study, TextFinding, TextStructure } from "../api/types";
 import { Problem } from "../app/Problem";
-import { capital, isKey, useText, type Text } from "../i18n/text";
+import { capital, clock, examWords, isKey, useText, type Text } from "../i18n/text";
 import { GuidelineBox, type GuidelineChoice } from "./GuidelineBox";
+import { ReportChecks, type ChecksHandle } from "./ReportChecks";
 import { cut, spans } from "./reportText";
+import { ReportTemplates } from "./ReportTemplates";
+import type { ReportTextHandle } from "./useReportText";
 import { MOST_CHARACTERS, useSettled, useTextStructure } from "./useTextStructure";
 
 interface Props {
   readonly study: Study;
-  readonly typed: string;
-  type(text: string): void;
+  readonly own: ReportTextHandle;
+  readonly checks: ChecksHandle;
 }
 
 /** The reader's own text, and below it what was understood of it: findings with their words, sizes, urgency and checks. */
-export function ReportTextPanel({ study, typed, type }: Props) {
+export function ReportTextPanel({ study, own, checks }: Props) {
   const { t } = useText();
   const field = useId();
+  const typed = own.text;
   const settled = useSettled(typed);
   const structure = useTextStructure(study, settled);
   const found = settled.trim() === "" ? undefined : structure.data;
@@ -24,29 +28,61 @@ export function ReportTextPanel({ study, typed, type }: Props) {
   return (
     <div className="list report-text">
       <label htmlFor={field}>{t("text.write")}</label>
-      <textarea id={field} className="field" rows={7} spellCheck value={typed} aria-describedby={`${field}-what`}
-        onChange={(event) => { type(event.target.value); setChosen(null); }} />
-      <p className="muted" id={`${field}-what`}>{t("text.kept")}</p>
+      <textarea id={field} className="field" rows={9} spellCheck value={typed} readOnly={!own.editable} aria-describedby={`${field}-what`}
+        onChange={(event) => { own.write(event.target.value); setChosen(null); }} />
+      <p className="muted" id={`${field}-what`}>{t(!own.kept ? "text.not_kept" : own.editable ? "text.kept" : "text.closed")}</p>
+      <Saved own={own} />
+      {own.editable && (
+        <ReportTemplates modalities={[...new Set(study.series.map(({ modality }) => modality))]}
+          put={({ name, version, text }) => own.write([typed.trimEnd(), text].filter(Boolean).join("\n\n"), { name, version })} />
+      )}
       {typed.length > MOST_CHARACTERS && <p role="alert">{t("text.too_long", { n: MOST_CHARACTERS })}</p>}
       {structure.error && <Problem error={structure.error} retry={() => void structure.refetch()} />}
       {structure.isLoading && <p className="muted" role="status">{t("app.loading")}</p>}
       {settled.trim() === "" && <p className="muted">{t("text.empty")}</p>}
-      {found && <Understood found={found} chosen={chosen} choose={setChosen} ask={setGuideline} />}
+      {own.kept && <ReportChecks checks={checks} editable={own.editable} />}
+      {found && <Understood found={found} kept={own.kept} chosen={chosen} choose={setChosen} ask={setGuideline} />}
       <GuidelineBox choice={guideline} choose={setGuideline} />
     </div>
   );
 }
 
+/** Whether the text is saved; where another window saved its own, which one is to stay. */
+function Saved({ own }: { own: ReportTextHandle }) {
+  const { t, language } = useText();
+  if (own.other) {
+    return (
+      <div className="notice plain" role="alert">
+        <p>{t("text.other_window")}</p>
+        <blockquote className="marked">{own.other.text}</blockquote>
+        <div className="act">
+          <button onClick={() => own.choose("other")}>{t("text.take_other")}</button>
+          <button onClick={() => own.choose("mine")}>{t("text.keep_mine")}</button>
+        </div>
+      </div>
+    );
+  }
+  if (!own.kept || !own.editable) return null;
+  return (
+    <p className="muted" role="status">
+      {own.saving.step === "unsaved" ? t("text.unsaved") : own.saving.step === "saving" ? t("text.saving") : own.saving.at ? t("text.saved", { time: clock(language, own.saving.at) }) : t("text.empty_saved")}
+    </p>
+  );
+}
+
 interface UnderstoodProps {
   readonly found: TextStructure;
+  /** The report as a whole is checked, so that the text alone need not be. */
+  readonly kept: boolean;
   readonly chosen: number | null;
   choose(finding: number | null): void;
   ask(choice: GuidelineChoice): void;
 }
 
 /** What was understood, the marked text first. */
-export function Understood({ found, chosen, choose, ask }: UnderstoodProps) {
-  const { t, language } = useText();
+export function Understood({ found, kept, chosen, choose, ask }: UnderstoodProps) {
+  const text = useText();
+  const { t, language } = text;
   return (
     <>
       <h2>{t("text.understood")}</h2>
@@ -61,7 +97,7 @@ export function Understood({ found, chosen, choose, ask }: UnderstoodProps) {
           <p>{found.communication ? t("text.told", { words: found.communication.text }) : t("text.untold")}</p>
         </div>
       ))}
-      {found.checks.length > 0 && (
+      {!kept && found.checks.length > 0 && (
         <section>
           <h3>{t("text.checks")}</h3>
           <ul>{found.checks.map((check, n) => (
@@ -89,7 +125,7 @@ export function Understood({ found, chosen, choose, ask }: UnderstoodProps) {
         <section>
           <h3>{t("text.recommended")}</h3>
           {found.recommendations.map((one, n) => (
-            <div key={n}><p><span lang="en">{capital("en", one.what)}</span> {months({ t }, one.min_months, one.max_months)}</p><Cues cues={one.cues} language={found.language} /></div>
+            <div key={n}><p>{capital(language, examWords(text, one.what))} {months({ t }, one.min_months, one.max_months)}</p><Cues cues={one.cues} language={found.language} /></div>
           ))}
         </section>
       )}

@@ -1,5 +1,5 @@
 import type { UseQueryResult } from "@tanstack/react-query";
-import { useState, type RefObject } from "react";
+import type { RefObject } from "react";
 import type { Comparison, Concept, DecisionRequest, Finding, MapInfo, Reading, ReadingState, Study, VocabularyEntry } from "../api/types";
 import { KeyHint } from "../app/KeyHint";
 import { Problem } from "../app/Problem";
@@ -14,8 +14,10 @@ import { listOrder } from "./findings";
 import { MapControls } from "./MapControls";
 import { MeasuresPanel } from "./MeasuresPanel";
 import { PriorReportPanel } from "./PriorReportPanel";
+import type { ChecksHandle } from "./ReportChecks";
 import { ReportPanel } from "./ReportPanel";
 import { ReportTextPanel } from "./ReportTextPanel";
+import type { ReportTextHandle } from "./useReportText";
 
 export type Tab = "findings" | "measures" | "prior" | "report" | "text" | "differential";
 
@@ -40,6 +42,8 @@ export interface SidePanelProps {
   readonly error: unknown;
   readonly warned: boolean;
   readonly stated: ReadonlySet<string>;
+  readonly text: ReportTextHandle;
+  readonly checks: ChecksHandle;
   readonly field: RefObject<HTMLInputElement | null>;
   readonly state: ViewerState;
   readonly vocabulary: readonly VocabularyEntry[];
@@ -67,8 +71,6 @@ export function SidePanel(props: SidePanelProps) {
   const { t } = useText();
   const { study, reading, shown, own, alone, signed, stage, tab, state } = props;
   const revealed = shown !== null;
-  // kept here, so that it is there again after a look at another tab
-  const [typed, setTyped] = useState("");
   const count = revealed ? listOrder(shown).length : own.length;
   const measured = state.measures.length + (shown?.measurements.length ?? 0);
   const tabs: [Tab, string][] = [
@@ -102,10 +104,11 @@ export function SidePanel(props: SidePanelProps) {
             canAttach={alone && props.selected !== null} state={props.toState} attach={props.attach} remove={(id) => props.dispatch({ do: "unmeasure", id })} />
         )}
         {tab === "prior" && <PriorReportPanel priors={study.priors} />}
-        {tab === "text" && <ReportTextPanel study={study} typed={typed} type={setTyped} />}
-        {tab === "differential" && <DifferentialPanel study={study} own={own} typed={typed} />}
+        {tab === "text" && <ReportTextPanel study={study} own={props.text} checks={props.checks} />}
+        {tab === "differential" && <DifferentialPanel study={study} own={own} typed={props.text.text} />}
         {tab === "report" && reading && (
-          <ReportPanel uid={study.study} reading={reading} comparison={shown} stated={props.stated} writable={props.writable} addendum={props.addendum} />
+          <ReportPanel uid={study.study} reading={reading} comparison={shown} stated={props.stated} writable={props.writable}
+            text={props.text} checks={props.checks} toText={() => props.setTab("text")} addendum={props.addendum} />
         )}
       </div>
       <Foot {...props} revealed={revealed} stage={stage} />
@@ -161,7 +164,9 @@ function Foot(props: SidePanelProps & { revealed: boolean }) {
       {writable && revealed && stage === "reconciled" && tab === "report" && (
         <>
           <p className="muted">{t("sign.what")}</p>
-          <button className="primary" disabled={busy} onClick={main}>{t("sign.do")} <KeyHint action="main" /></button>
+          {props.checks.open > 0 ? <button disabled>{t("sign.checks", { n: props.checks.open })}</button> : (
+            <button className="primary" disabled={busy} onClick={main}>{t("sign.do")} <KeyHint action="main" /></button>
+          )}
         </>
       )}
       {signed && <p className="muted">{t("sign.done")}</p>}
