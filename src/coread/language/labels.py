@@ -44,6 +44,7 @@ _LABEL_OF: Mapping[str, str] = {
     "paratracheal thickening": "Pleural_Thickening",
     "hiatal hernia": "Hernia",
 }
+_ALTERNATIVES = frozenset({"versus", "vs", "vs."})
 # "X versus Y", "probable", "borderline" and "most ..." count as the finding; other doubts do not
 _DOUBTS_THAT_COUNT = frozenset(
     {
@@ -54,6 +55,7 @@ _DOUBTS_THAT_COUNT = frozenset(
         "probable",
         "probably",
         "borderline",
+        "upper",
         "uncertain",
         "apparent",
         "questionable",
@@ -83,12 +85,12 @@ def labels(report: str | StructuredReport, language: str = "auto") -> dict[str, 
     said = dict.fromkeys(LABELS, False)
     for finding in structured.findings:
         label = _LABEL_OF.get(finding.finding)
-        if label is not None and _counts(finding, label):
+        if label is not None and _counts(finding, label, structured.findings):
             said[label] = True
     return said
 
 
-def _counts(finding: TextFinding, label: str) -> bool:
+def _counts(finding: TextFinding, label: str, others: tuple[TextFinding, ...]) -> bool:
     if finding.subject != "patient" or finding.section in ("indication", "technique", "comparison"):
         return False
     if label in ("Mass", "Nodule") and (finding.location or "").split(" ")[0] in _ELSEWHERE:
@@ -97,4 +99,12 @@ def _counts(finding: TextFinding, label: str) -> bool:
         return True
     if finding.status != "uncertain" or finding.certainty is None:
         return False
-    return finding.certainty.split()[0] in _DOUBTS_THAT_COUNT
+    doubt = finding.certainty.split()[0]
+    if doubt in _ALTERNATIVES and any(
+        other.sentence == finding.sentence
+        and other.certainty
+        and other.certainty.split()[0] not in _ALTERNATIVES
+        for other in others
+    ):
+        return False  # "may represent X versus Y" doubts both
+    return doubt in _DOUBTS_THAT_COUNT
