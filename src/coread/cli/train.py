@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
 
 import typer
 
-from coread.cli.common import Force, Json, Quiet, check_target, print_json, say
+from coread.cli.common import Force, Json, Quiet, check_target, print_json, progress_bar, say
 from coread.errors import CancelledError, InputError
 from coread.recognition.training import trainers
 from coread.recognition.training.loop import Device
@@ -107,7 +107,8 @@ def train(
             "stopped", "the training to run to its end", "the same command with --resume goes on"
         ) from None
     if order is not None:
-        _order(out, order, out / "order.csv", cast("By | None", by), named, threads, False, quiet, True)
+        own = dict(settings.columns)
+        _order(out, order, out / "order.csv", cast("By | None", by), own, threads, False, quiet, True)
     if json:
         print_json(record)
         return
@@ -155,15 +156,10 @@ def _order(
 
     if out is not None:
         check_target(out, force=force)
-    rows = order_unlabelled(
-        folder,
-        table,
-        by=by,
-        columns=columns,
-        read=read_file,
-        threads=threads,
-        progress=lambda words: say(words, quiet=quiet),
-    )
+    with progress_bar(quiet=quiet) as progress:
+        rows = order_unlabelled(
+            folder, table, by=by, columns=columns, read=read_file, threads=threads, progress=progress
+        )
     document = {"schema": "coread-looking-order", "version": 1, "cases": rows}
     if out is not None and out.suffix.lower() == ".json":
         out.write_text(encoder.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -54,6 +54,7 @@ class Member:
     Attributes:
         division: Who taught it, who chose, who was judged.
         network: In torch.
+        content: ONNX file of it alone.
         temperature: Its logits are divided by this.
         threshold: Operating point, or None.
         chosen_with: What it said about the rows to choose with.
@@ -64,6 +65,7 @@ class Member:
 
     division: Division
     network: Module
+    content: bytes
     temperature: float
     threshold: float | None
     chosen_with: NDArray[np.float64]

@@ -39,7 +39,8 @@ def over_patients(
     for _ in range(draws):
         drawn = np.concatenate([rng.choice(group, len(group)) for group in groups])
         samples.append(figure(np.concatenate([rows[number] for number in drawn])))
-    low, high = np.nanquantile(samples, (0.025, 0.975))
+    known = [sample for sample in samples if np.isfinite(sample)] or [float("nan")]
+    low, high = np.quantile(known, (0.025, 0.975))
     return Estimate(figure(np.arange(len(names))), float(low), float(high))
 
 

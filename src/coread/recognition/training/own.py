@@ -129,6 +129,7 @@ def train_own(
         return Member(
             division,
             fitted.network,
+            content,
             temperature,
             recipe.threshold(chosen_with, division.val),
             chosen_with,
@@ -138,11 +139,11 @@ def train_own(
         )
 
     members = tuple(trained(number, division) for number, division in enumerate(parts))
-    content = _exported(
-        [member.network for member in members],
-        [member.temperature for member in members],
-        recipe.specification,
-        plan,
+    networks, temperatures = ([getattr(m, name) for m in members] for name in ("network", "temperature"))
+    content = (
+        members[0].content
+        if len(members) == 1
+        else _exported(networks, temperatures, recipe.specification, plan)
     )
     threshold = recipe.threshold(
         np.concatenate([member.chosen_with for member in members]),

@@ -15,7 +15,7 @@ from coread.recognition.training.cases import Cases, Reader, no_reader, told_wit
 from coread.recognition.training.cohort import read_cohort
 from coread.recognition.training.ordering import By, Uncertainty, looking_order
 
-Progress = Callable[[str], None]
+Progress = Callable[[float, str], None]
 SCHEMA, VERSION = "coread-training", 2
 
 
@@ -39,7 +39,7 @@ def order_unlabelled(
         columns: Standard names of the table's columns to those that it has.
         read: Of DICOM and NIfTI files.
         threads: Of ONNX Runtime.
-        progress: Told in words what is done.
+        progress: Told which part is done, and so in words.
 
     Returns:
         One row a case: ``rank``, ``row``, ``image``, ``patient``, ``entropy``, ``disagreement``, ``says``.
@@ -74,7 +74,7 @@ def order_unlabelled(
             unsure, said = task.uncertainty(models, cases.scan(row.image))
         found.append(unsure)
         says.append(said)
-        progress(f"{number} of {len(cohort.rows)} cases")
+        progress(number / len(cohort.rows), f"{number} of {len(cohort.rows)} cases")
     order = looking_order([row.name for row in cohort.rows], found, wanted)
     return [
         {
