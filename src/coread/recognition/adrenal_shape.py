@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,13 +27,14 @@ from coread.core import (
 from coread.core.vocabulary import ADRENAL_LESION, VOLUME
 from coread.errors import DataError, InputError, NotApplicableError
 from coread.recognition.labelled import Part, read_labelled
-from coread.recognition.metrics import bootstrap, classifier_figures
-from coread.recognition.registry import Evaluation
+from coread.recognition.operating import Scored, settings_at
+from coread.recognition.registry import Evaluation, evaluation_of
 from coread.recognition.runtime import Network, load_card, load_network
 from coread.recognition.solid import isotropic, shape_features
 
 STEM = "adrenal_shape"
 CLASSES = ("normal", "abnormal")
+FINDING = "abnormal"
 ADRENAL = CodedConcept("23451007", "SCT", "Adrenal gland")
 WORDS = ("adrenal", ADRENAL.value, "29392005", "12003004")
 """A mask is taken whose key has one of these: a name, or SNOMED CT's codes (either, right, left gland)."""
@@ -130,7 +131,18 @@ def abstention(reading: ShapeReading, value: float, settings: Mapping[str, Any])
 
 
 class AdrenalShape:
-    """Says whether an outlined adrenal gland is shaped like one with hyperplasia or a mass, or abstains."""
+    """Says whether an outlined adrenal gland is shaped like one with hyperplasia or a mass, or abstains.
+
+    Args:
+        threshold: Chosen by the site with these weights; the card's where none is given.
+    """
+
+    def __init__(self, threshold: float | None = None) -> None:
+        self.threshold = threshold
+
+    def with_thresholds(self, thresholds: Mapping[str, float]) -> Self:
+        """Return the same at the site's threshold for ``abnormal``."""
+        return type(self)(thresholds[FINDING])
 
     def analyze(self, inputs: Inputs) -> Result:
         """Return one finding with the gland's volume for each mask of an adrenal gland.
@@ -151,22 +163,23 @@ class AdrenalShape:
         findings: list[Finding] = []
         notes: list[Note] = []
         for key, mask in masks.items():
-            finding, note = _read(key, mask)
+            finding, note = _read(key, mask, self.threshold)
             findings.extend([finding] if finding else [])
             notes.extend([note] if note else [])
         return Result(findings=tuple(findings), notes=tuple(notes))
 
 
-def _read(key: str, mask: Mask) -> tuple[Finding | None, Note | None]:
+def _read(key: str, mask: Mask, threshold: float | None) -> tuple[Finding | None, Note | None]:
     card, model = load_card(STEM), network()
+    settings = settings_at(model.settings, threshold)
     try:
         values = shape_features(isotropic(mask))
     except InputError as error:
         return None, Note("gate", "no-solid", f"The mask {key} can't be measured: {error.came}.")
     features = np.array([[values[name] for name in model.settings["features"]]])
     reading = read_shapes(features, model)[0]
-    chance = probability(reading, model.settings)
-    note = abstention(reading, chance.value, model.settings)
+    chance = probability(reading, settings)
+    note = abstention(reading, chance.value, settings)
     volume = float(np.count_nonzero(mask.voxels)) * mask.geometry.voxel_volume_mm3 / 1000
     present = chance.value >= chance.threshold
     return (
@@ -209,8 +222,8 @@ def read_features(data: Path, part: Part | None = None) -> Shapes:
     return Shapes(labelled.name, names, features, kept.labels, kept.rows, kept.left_out)
 
 
-def evaluate(data: Path, *, part: Part | None = None, threads: int = 1) -> Evaluation:
-    """Return what the model reaches on labelled shapes; every shape counts, also those it would not judge.
+def scored(data: Path, *, part: Part | None = None, threads: int = 1) -> Scored:
+    """Return the probability of an abnormal shape for labelled shapes, also for those it would not judge.
 
     Args:
         data: A file that `read_features` reads.
@@ -221,19 +234,22 @@ def evaluate(data: Path, *, part: Part | None = None, threads: int = 1) -> Evalu
     shapes = read_features(data, part)
     readings = read_shapes(shapes.features, model)
     chances = np.array([probability(reading, model.settings).value for reading in readings])
-    figures = classifier_figures(float(model.settings["threshold"]))
     silent = sum(
         abstention(reading, chance, model.settings) is not None
         for reading, chance in zip(readings, chances, strict=True)
     )
-    return Evaluation(
-        STEM,
-        load_card(STEM).version,
-        model.digest,
+    return Scored(
+        FINDING,
         shapes.name,
-        len(shapes.labels),
-        len(shapes.labels),
-        bootstrap(figures, shapes.labels, chances, rng=np.random.default_rng(0)),
+        shapes.labels,
+        chances,
+        shapes.rows,
+        float(model.settings["threshold"]),
         shapes.left_out,
         (f"the model has no opinion on {silent} of the shapes; here they count",),
     )
+
+
+def evaluate(data: Path, *, part: Part | None = None, threads: int = 1) -> Evaluation:
+    """Return what the model reaches on labelled shapes at its card's threshold; arguments of `scored`."""
+    return evaluation_of(STEM, scored(data, part=part, threads=threads))

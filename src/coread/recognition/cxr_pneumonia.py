@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,11 +29,13 @@ from coread.errors import NotApplicableError
 from coread.recognition.explain import cells_on_square, class_activation
 from coread.recognition.film import centre_square, is_frontal_chest_film, small_film
 from coread.recognition.labelled import Part, read_labelled
-from coread.recognition.metrics import bootstrap, classifier_figures
-from coread.recognition.registry import Evaluation
+from coread.recognition.operating import Scored, settings_at
+from coread.recognition.registry import Evaluation, evaluation_of
 from coread.recognition.runtime import Network, load_card, load_network
 
 STEM = "cxr_pneumonia"
+FINDING = "pneumonia"
+CLASSES = ("normal", FINDING)
 SIZE = 28
 ADULT_YEARS = 18.0
 
@@ -79,7 +82,7 @@ def read_films(films: NDArray[np.float32], model: Network) -> tuple[FilmReading,
     )
 
 
-def probability(reading: FilmReading, settings: dict[str, Any]) -> Probability:
+def probability(reading: FilmReading, settings: Mapping[str, Any]) -> Probability:
     """Return the calibrated probability with the spread of the ensemble.
 
     Args:
@@ -101,7 +104,7 @@ def probability(reading: FilmReading, settings: dict[str, Any]) -> Probability:
     )
 
 
-def _calibrated(logit: float, settings: dict[str, Any]) -> float:
+def _calibrated(logit: float, settings: Mapping[str, Any]) -> float:
     return float(1 / (1 + np.exp(-(settings["slope"] * logit + settings["offset"]))))
 
 
@@ -110,7 +113,7 @@ def abstention(
     age_years: float | None,
     reading: FilmReading,
     value: float,
-    settings: dict[str, Any],
+    settings: Mapping[str, Any],
 ) -> Note | None:
     """Return why the model has no opinion on a film, or None where it has one.
 
@@ -148,7 +151,18 @@ def abstention(
 
 
 class CxrPneumonia:
-    """Finds pneumonia on frontal chest films of small children, or abstains and says why."""
+    """Finds pneumonia on frontal chest films of small children, or abstains and says why.
+
+    Args:
+        threshold: Chosen by the site with these weights; the card's where none is given.
+    """
+
+    def __init__(self, threshold: float | None = None) -> None:
+        self.threshold = threshold
+
+    def with_thresholds(self, thresholds: Mapping[str, float]) -> Self:
+        """Return the same at the site's threshold for ``pneumonia``."""
+        return type(self)(thresholds[FINDING])
 
     def analyze(self, inputs: Inputs) -> Result:
         """Return one finding and one map for each chest film.
@@ -167,18 +181,21 @@ class CxrPneumonia:
         maps: list[Map] = []
         notes: list[Note] = []
         for key, image in films.items():
-            finding, heat, note = _read(key, image, inputs.patient.age_years)
+            finding, heat, note = _read(key, image, inputs.patient.age_years, self.threshold)
             findings.append(finding)
             maps.append(heat)
             notes.extend([note] if note else [])
         return Result(findings=tuple(findings), maps=tuple(maps), notes=tuple(notes))
 
 
-def _read(key: str, image: Image, age_years: float | None) -> tuple[Finding, Map, Note | None]:
+def _read(
+    key: str, image: Image, age_years: float | None, threshold: float | None
+) -> tuple[Finding, Map, Note | None]:
     card, model = load_card(STEM), network()
+    settings = settings_at(model.settings, threshold)
     reading = read_films(small_film(image.values, SIZE)[None], model)[0]
-    chance = probability(reading, model.settings)
-    note = abstention(image, age_years, reading, chance.value, model.settings)
+    chance = probability(reading, settings)
+    note = abstention(image, age_years, reading, chance.value, settings)
     present = chance.value >= chance.threshold
     heat = activation_map(image, reading.activation)
     finding = Finding(
@@ -220,42 +237,42 @@ def hot_region(image: Image, heat: Map) -> MaskRegion | None:
     return MaskRegion(PlaneMask(hot, image.plane), OnInstance(image.source_instance, image.plane))
 
 
-def evaluate(data: Path, *, part: Part | None = None, threads: int = 1) -> Evaluation:
-    """Return what the model reaches on labelled films; every film counts, also those it would not judge.
+def scored(data: Path, *, part: Part | None = None, threads: int = 1) -> Scored:
+    """Return the probability of pneumonia on labelled films, also on those that it would not judge.
 
     Args:
         data: A layout of `coread.recognition.labelled.read_labelled` with the classes normal, pneumonia.
         part: Of a file with parts.
         threads: Of ONNX Runtime.
     """
-    card = load_card(STEM)
-    labelled = read_labelled(data, ("normal", "pneumonia"), part=part)
-    model = load_network(f"{STEM}.onnx", card.weights or "", threads)
+    labelled = read_labelled(data, CLASSES, part=part)
+    model = load_network(f"{STEM}.onnx", load_card(STEM).weights or "", threads)
     films = np.stack([small_film(picture, SIZE) for picture in labelled.pictures])
     readings = [
         r for start in range(0, len(films), 256) for r in read_films(films[start : start + 256], model)
     ]
     chances = np.array([probability(reading, model.settings).value for reading in readings])
-    figures = classifier_figures(float(model.settings["threshold"]))
-    rng = np.random.default_rng(0)  # the same limits at each call
-    metrics = bootstrap(figures, labelled.labels, chances, rng=rng, groups=labelled.patients)
     unlike = sum(float(reading.distances.max()) > 1 for reading in readings)
     near = int(
         np.count_nonzero(
             (chances > model.settings["abstain_low"]) & (chances < model.settings["abstain_high"])
         )
     )
-    return Evaluation(
-        STEM,
-        card.version,
-        model.digest,
+    return Scored(
+        FINDING,
         labelled.name,
-        len(films),
-        len(set(labelled.patients)),
-        metrics,
+        labelled.labels,
+        chances,
+        labelled.patients,
+        float(model.settings["threshold"]),
         labelled.left_out,
         (
             f"{unlike} films are unlike the training films and {near} lie near the threshold; in use the "
             "model has no opinion on them, here they count",
         ),
     )
+
+
+def evaluate(data: Path, *, part: Part | None = None, threads: int = 1) -> Evaluation:
+    """Return what the model reaches on labelled films at its card's threshold; the arguments of `scored`."""
+    return evaluation_of(STEM, scored(data, part=part, threads=threads))

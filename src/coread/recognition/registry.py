@@ -9,10 +9,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
+
 from coread.core import Card
-from coread.errors import DataError, InputError
+from coread.errors import DataError, InputError, NotApplicableError
 from coread.recognition.labelled import Part
-from coread.recognition.metrics import Estimate
+from coread.recognition.metrics import Estimate, bootstrap, classifier_figures
+from coread.recognition.operating import CalibrationBin, Scored, calibration_curve
 from coread.recognition.runtime import load_card, read_weights
 
 MODELS = MappingProxyType(
@@ -43,6 +46,7 @@ class Evaluation:
         metrics: Figures with 95 % intervals, drawn over patients.
         left_out: Rows that were not used, with the reason.
         notes: What a reader of the figures should know.
+        curve: Calibration of a model with one probability; empty for others.
     """
 
     model: str
@@ -54,6 +58,7 @@ class Evaluation:
     metrics: Mapping[str, Estimate]
     left_out: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
+    curve: tuple[CalibrationBin, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +131,44 @@ def evaluate(model: str, data: Path, *, part: Part | None = None, threads: int =
         "them these figures are too good; the card tells those of unseen cases."
     )
     return replace(result, notes=(*result.notes, own))
+
+
+def scored(model: str, data: Path, *, part: Part | None = None, threads: int = 1) -> Scored:
+    """Return labelled cases with a model's probabilities, to choose an operating point on.
+
+    Raises:
+        InputError: There is no such model, or nothing at the path.
+        NotApplicableError: The model has no operating point that a site can choose.
+        DataError: The data are not of a layout that fits.
+    """
+    module: Any = importlib.import_module(MODELS[known(model)])
+    if not hasattr(module, "scored"):
+        raise NotApplicableError(
+            f"{model} has no operating point that a site can choose",
+            "a model that says how likely a finding is",
+            "`coread models enable` and `disable` work for it all the same",
+        )
+    found: Scored = module.scored(data, part=part, threads=threads)
+    return found
+
+
+def evaluation_of(model: str, found: Scored) -> Evaluation:
+    """Return the figures of a model with one probability, at the threshold of its weights."""
+    said = card(model)
+    figures = classifier_figures(0.5 if found.threshold is None else found.threshold)
+    rng = np.random.default_rng(0)  # the same limits at each call
+    return Evaluation(
+        model,
+        said.version,
+        said.weights or "",
+        found.data,
+        len(found.labels),
+        len(set(found.patients)),
+        bootstrap(figures, found.labels, found.scores, rng=rng, groups=found.patients),
+        found.left_out,
+        found.notes,
+        calibration_curve(found.labels, found.scores),
+    )
 
 
 def verify(model: str, data: Path, *, threads: int = 1) -> tuple[Comparison, ...]:
