@@ -144,6 +144,9 @@ class _Reader:
             drafts = self._drafts(sentence, findings, subjects, states, cues)
             if drafts:
                 self._modify(sentence, drafts, cues)
+                for draft in drafts:
+                    named = self.rules.concepts.in_place.get(draft.name, {})
+                    draft.name = named.get(draft.part or "") or named.get(draft.organ or "") or draft.name
                 drafts = self._merge_signs(drafts)
         sizes: list[measurements.Size] = []
         start = matched.starts[sentence[0]]
@@ -155,9 +158,6 @@ class _Reader:
             for draft in drafts:
                 if draft.name in self.rules.concepts.devices:
                     draft.qualifiers.append("malpositioned")
-        for draft in drafts:
-            named = self.rules.concepts.in_place.get(draft.name, {})
-            draft.name = named.get(draft.part or "") or named.get(draft.organ or "") or draft.name
         first = len(self.findings)
         spans = [(d.start, d.end) for d in drafts]
         self.findings.extend(self._finding(draft, section, number) for draft in drafts)
@@ -241,8 +241,14 @@ class _Reader:
             if not draft.said.uncertain or not doubts or doubts[0].start < matched.starts[other.start]:
                 continue
             gap = matched.words[draft.end : other.start]
-            if "," in gap and any(
-                word.lower() not in (",", "or", "and", "ve", "veya", "ya", "da") for word in gap
+            listed = any(
+                not {"or", "and", "ve", "veya", "ya"}.isdisjoint(
+                    w.lower() for w in matched.words[d.end : e.start]
+                )
+                for d, e in pairwise(drafts)
+            )
+            if "," in gap and (
+                not listed or any(w.lower() not in (",", "or", "and", "ve", "veya", "ya", "da") for w in gap)
             ):
                 kept = tuple(c for c in draft.said.cues if c.role != "uncertain")
                 draft.said = replace(draft.said, uncertain=False, cues=kept)
@@ -288,6 +294,11 @@ class _Reader:
         """Yield findings said as the state of an organ: "heart size is normal", "intact ligament"."""
         matched = self.matched
         named = [(start, end) for start, end, _ in findings]
+        joined = {  # "measures 5 mm and is not dilated": the organ stays the same
+            match[0]
+            for match in inside(matched.groups[GRAMMAR], *sentence)
+            if any(p[1] == "joins" for p in match[2])
+        }
         placed = {
             at
             for group in (SIDE, SITE, SEVERITY)
@@ -314,7 +325,8 @@ class _Reader:
                     low, high = sorted((state[0], end)) if state[0] >= end else (state[1], start)
                     between = matched.words[low:high]
                     if any(word in ";." for word in between) or any(
-                        c.barrier and not c.affirmed and low <= c.start < high for c in cues
+                        c.barrier and not c.affirmed and low <= c.start < high and c.start not in joined
+                        for c in cues
                     ):
                         continue
                     if distance < limit and (best is None or distance < best[0]):
@@ -379,7 +391,7 @@ class _Reader:
                     continue
                 self._add(drafts[number], group, word)
                 if group in (SIDE, SITE) and word[1] <= a and self._in_place(word):
-                    for other in following(spans, number, joins):
+                    for other in following(spans, number, joins, {c.start for c in cues}):
                         if (drafts[other].side if group == SIDE else drafts[other].organ) is None:
                             self._add(drafts[other], group, word)
                 if group in (SIDE, SITE, CHANGE) and word[0] >= drafts[number].end:

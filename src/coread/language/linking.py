@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from coread.language.matching import Matched
+from coread.language.matching import Matched, inside
 from coread.language.measurements import Size, references
 from coread.language.modifiers import Span
+from coread.language.packs import GRAMMAR
 from coread.language.values import TextFinding, TextMeasurement, Words
 
 # a change of size is stated by the numbers alone where it is larger than repeat measurements differ
@@ -80,6 +81,9 @@ def _measured(
     words = matched.words
     first = len(findings) - len(spans)
     before = after = None
+    first_token = spans[0][1] if spans else size.first
+    grammar = inside(matched.groups[GRAMMAR], first_token, size.first)
+    opened = {at for at, _, said in grammar if any(p[1] == "opens" for p in said)}
     for number, (a, b) in enumerate(spans):
         if a <= size.first < b:
             return first + number
@@ -92,6 +96,7 @@ def _measured(
         near = len(gap) <= 6 and not any(w in ",;()." for w in gap)
         tied = (
             before is not None
+            and not opened.intersection(range(spans[before][1], size.first))
             and size.first - spans[before][1] <= 2
             and "," not in words[spans[before][1] : size.first]
         )

@@ -70,12 +70,14 @@ def chain(findings: Sequence[Span], number: int, joins: set[int]) -> list[int]:
     return listed
 
 
-def following(findings: Sequence[Span], number: int, joins: set[int]) -> list[int]:
+def following(findings: Sequence[Span], number: int, joins: set[int], stops: set[int]) -> list[int]:
     """Return the findings that stand in one list with a finding, behind it: "in the left lung X and Y"."""
     listed = []
     while number + 1 < len(findings):
         a, b = findings[number][1], findings[number + 1][0]
         if not (a < b and b - a <= 4 and any(at in joins for at in range(a, b))):
+            break
+        if not stops.isdisjoint(range(a, b)):  # a verb closes the statement before it
             break
         number += 1
         listed.append(number)

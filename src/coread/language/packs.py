@@ -275,6 +275,11 @@ def compile_pack(table: Mapping[str, Any]) -> Pack:
         for number, stem in enumerate(sorted(set(canonical.values()))):
             code[stem] = chr(_FIRST_CODE + number)
         base = {word: code[stem] for word, stem in canonical.items()}
+        for ending in forms.get("possessive", ()):  # "lenf nodu" is also said in the plural, "lenf nodları"
+            for word in sorted(set(canonical.values())):
+                stem = word.removesuffix(ending)
+                if stem != word and len(stem) > 2 and morphology.fits(stem, ending):
+                    base.setdefault(stem, code[word])
         coded: dict[str, set[Payload]] = {}
         for tokens, payloads in patterns.items():
             coded.setdefault("".join(base[word] for word in tokens), set()).update(payloads)
