@@ -22,6 +22,7 @@ from coread.core import (
     Box,
     Contour,
     Geometry,
+    Imported,
     MaskRegion,
     OnInstance,
     PatientSpace,
@@ -29,10 +30,12 @@ from coread.core import (
     Section,
     Sentence,
     Signature,
+    Template,
     Volume,
 )
+from coread.core.report import Edit
 from coread.interop.dicom.values import Window
-from coread.interop.report_documents import describe, key_image, write_html, write_pdf
+from coread.interop.report_documents import describe, key_image, write_html, write_pdf, write_text
 from coread.interop.report_documents.words import _WORDS
 
 IN_CT = PatientSpace(cases.FRAME)
@@ -288,3 +291,30 @@ def test_mask_on_another_grid_is_drawn_where_it_lies() -> None:
     edge = drawn(picture)
     assert edge.min(axis=0) / scale == pytest.approx([20, 35], abs=0.3)
     assert (edge.max(axis=0) + 1) / scale == pytest.approx([30, 45], abs=0.3)
+
+
+def test_plain_text_holds_every_sentence_and_says_which_are_a_models() -> None:
+    view = describe(
+        cases.content(addenda=(Addendum("Ek söz.", Signature(cases.DOCTOR, cases.AT)),)), author()
+    )
+    text = write_text(view).decode()
+    assert (
+        "Bulgular:\nSağ üst lobda nodül.\nEmphysema: LAA-950 12.3 %. [lung_ct 1.0.0, dr.şahin kabul etti]"
+        in text
+    )
+    assert "Ek söz." in text
+    assert "dr.şahin imzaladı" in text
+    assert "SİMÜLASYON" in text
+
+
+def test_a_sentence_of_a_template_and_a_changed_one_say_so() -> None:
+    changed = Sentence(
+        "Small effusion.",
+        Template("chest_ct", "1"),
+        accepted_by=cases.DOCTOR,
+        edits=(Edit(cases.DOCTOR, cases.AT, "No effusion."),),
+    )
+    taken = Sentence("CT.", Imported("DICOM"), accepted_by=cases.DOCTOR)
+    html = page(sections=(Section("findings", (changed, taken)),), language="en")
+    assert "(template chest_ct 1, changed by dr.şahin, accepted by dr.şahin)" in html
+    assert "(from DICOM, accepted by dr.şahin)" in html

@@ -92,3 +92,23 @@ def test_a_check_is_told_in_turkish_too() -> None:
     (side,) = check(structure(GOOD.replace("Impression:\nLeft", "Impression:\nRight")))
     assert side.text == "pleural effusion: right in the impression, left in the findings"
     assert side.said("tr") == "plevral efüzyon: sonuçta sağ, bulgularda sol"
+
+
+@pytest.mark.parametrize(
+    ("text", "fires"),
+    [
+        ("6 mm nodule in the right upper lobe. No pulmonary nodule.", True),
+        ("No pleural effusion. Small left pleural effusion.", True),
+        ("Plevral efüzyon saptanmadı. Sol plevral efüzyon izlendi.", True),
+        ("6 mm nodule in the right upper lobe. No other pulmonary nodule.", False),
+        ("6 mm nodule in the right upper lobe. No suspicious nodule.", False),
+        ("Left pleural effusion. No right pleural effusion.", False),
+        ("Sol plevral efüzyon izlendi. Başka plevral efüzyon saptanmadı.", False),
+        ("3 cm mass in the left kidney. Liver: no mass.", False),
+        ("Left pleural effusion. Previously seen pleural effusion has resolved.", False),
+    ],
+)
+def test_a_denial_without_a_place_contradicts_what_is_there_unless_it_leaves_room(
+    text: str, fires: bool
+) -> None:
+    assert ("present_and_absent" in {c.code for c in check(structure(text))}) is fires

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from coread.cli.common import Exit, Json, print_json
-from coread.cli.settings import load
-from coread.errors import InputError
-
-if TYPE_CHECKING:
-    from coread.storage import Library
+from coread.cli.settings import open_library
 
 app = typer.Typer(no_args_is_help=True, help="Audit log: show and verify.")
 LibraryOption = Annotated[Path | None, typer.Option("--library", help="Folder of the library.")]
@@ -29,7 +25,7 @@ def verify(library: LibraryOption = None, json: Json = False) -> None:
 
     Example: coread audit verify --library LIBRARY
     """
-    with _library(library) as store:
+    with open_library(library) as store:
         check = store.audit.verify()
     if json:
         end = {"count": check.anchor.count, "digest": check.anchor.digest}
@@ -52,7 +48,7 @@ def show(
 
     Example: coread audit show --library LIBRARY --limit 10
     """
-    with _library(library) as store:
+    with open_library(library) as store:
         page = store.audit.page(limit=limit)
     if json:
         print_json({"total": page.total, "entries": [_entry(e) for e in page.items]})
@@ -60,18 +56,6 @@ def show(
     for entry in page.items:
         row = _entry(entry)
         typer.echo(f"{row['at']}  {row['actor']:12} {row['action']:20} {row['subject']}")
-
-
-def _library(folder: Path | None) -> Library:
-    """Return the library of the settings; looking at one that is not there makes none."""
-    from coread.storage import Library
-
-    settings = load(options={"library": folder}).settings
-    if not settings.database and not (settings.library / "coread.db").is_file():
-        raise InputError(
-            f"no library at {settings.library}", "the folder of a library", "name it with --library"
-        )
-    return Library.open(settings.library, url=settings.database or None)
 
 
 def _entry(entry: object) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""`coread report`: structure and labels of report text."""
+"""`coread report`: structure and labels of report text, objects of it, and what reports ask for."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ import json as jsonlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, cast
 
 import typer
 
 from coread.cli.common import Force, Json, Out, Quiet, check_target, print_json, progress_bar, say
+from coread.cli.settings import open_library
 from coread.errors import InputError
 
-app = typer.Typer(no_args_is_help=True, help="Report text: structure, labels.")
+app = typer.Typer(no_args_is_help=True, help="Report text: structure, labels, follow-up.")
 Source = Annotated[
     str, typer.Argument(help="Text, JSONL or CSV file, a folder of text files, or - for standard input.")
 ]
@@ -39,14 +40,28 @@ def structure(
     force: Force = False,
     json: Json = False,
     quiet: Quiet = False,
+    study: Annotated[
+        Path | None, typer.Option("--study", help="Images of the study that one text is a report of.")
+    ] = None,
+    sr: Annotated[
+        Path | None, typer.Option("--sr", help="Write its findings and sizes as SR, TID 1500.")
+    ] = None,
+    narrative: Annotated[
+        Path | None, typer.Option("--narrative", help="Write its text as SR, TID 2000.")
+    ] = None,
+    fhir: Annotated[Path | None, typer.Option("--fhir", help="Write it as a FHIR R4 bundle.")] = None,
 ) -> None:
     """Find findings, measurements, recommendations and urgency in report text.
 
-    A row of a table with a field `phrase` is also told what its sentence says of that phrase.
+    A row of a table with a field `phrase` is also told what its sentence says of that phrase. With `--study`,
+    one text is also written as DICOM SR or FHIR: preliminary, since nobody signs it here.
 
     Example: echo "No pneumothorax." | coread report structure - --json
     """
     from coread.language import structure as structured
+
+    targets = {"report.sr.dcm": sr, "report.text.sr.dcm": narrative, "report.fhir.json": fhir}
+    _write_objects(source, study, {n: t for n, t in targets.items() if t is not None}, lang, force=force)
 
     def one(row: dict[str, Any], text: str) -> dict[str, Any]:
         document = {**_kept(row), "text": text, **structured(text, lang).document()}
@@ -55,6 +70,54 @@ def structure(
         return document
 
     _run(source, one, column=column, out=out, force=force, lines=jsonl, json=json, quiet=quiet, show=_show)
+
+
+@app.command()
+def followup(
+    library: Annotated[Path | None, typer.Option("--library", help="Folder of the library.")] = None,
+    state: Annotated[
+        str, typer.Option("--state", help="waiting, due, overdue or done; all unless given.")
+    ] = "",
+    json: Json = False,
+) -> None:
+    """List what signed reports ask for: the overdue first, each closed by the next examination that fits.
+
+    Example: coread report followup --library LIBRARY --state overdue
+    """
+    from coread.workflow.follow_up import tracked_by_all
+
+    states = ("waiting", "due", "overdue", "done")
+    if state and state not in states:
+        raise typer.BadParameter(f"no state {state}: one of {', '.join(states)}")
+    with open_library(library) as store:
+        found = [t for t in tracked_by_all(store, store.now().date()) if state in ("", t.state)]
+    if json:
+        print_json({"schema": "coread-follow-up", "version": 1, "tasks": [_task(t) for t in found]})
+        return
+    for one in found:
+        when = (
+            f"{one.row.asked.earliest} to {one.row.asked.latest}" if one.row.asked.latest else "no time said"
+        )
+        typer.echo(f"{one.state}: {one.row.asked.what}, {when}, study {one.row.study}")
+    if not found:
+        typer.echo("nothing is asked for")
+
+
+def _task(one: Any) -> dict[str, Any]:
+    asked = one.row.asked
+    return {
+        "study": one.row.study,
+        "reader": one.row.reader,
+        "what": asked.what,
+        "asked_on": asked.asked_on,
+        "earliest": asked.earliest,
+        "latest": asked.latest,
+        "state": one.state,
+        "done_by": one.done_by,
+        "done_on": one.done_on,
+        "closed_by": one.row.closed_by,
+        "closed_why": one.row.closed_why,
+    }
 
 
 @app.command()
@@ -82,6 +145,32 @@ def labels(
         return ", ".join(name for name, value in document["labels"].items() if value) or "none"
 
     _run(source, one, column=column, out=out, force=force, lines=jsonl, json=json, quiet=quiet, show=show)
+
+
+def _write_objects(
+    source: str, study: Path | None, targets: dict[str, Path], lang: str, *, force: bool
+) -> None:
+    """Write one text as objects of a study."""
+    if not targets:
+        return
+    if study is None:
+        raise typer.BadParameter("DICOM and FHIR need the study: name one of its images with --study")
+    if lang not in ("auto", "en", "tr"):
+        raise typer.BadParameter(f"reports are written in en and tr, not in {lang}")
+    path = Path(source)
+    if source == "-" or path.is_dir() or path.suffix.lower() in (".csv", ".jsonl", ".ndjson"):
+        raise typer.BadParameter("DICOM and FHIR are written of one text file")
+    for target in targets.values():
+        check_target(target, force=force)
+    from coread.workflow.read import open_study
+
+    language = cast(Literal["auto", "en", "tr"], lang)
+    files = open_study(study).report_text(_read(path), source=path.name, language=language)
+    for name, target in targets.items():
+        if name not in files:
+            raise InputError(f"no {name} could be made", "a study whose headers can be used", "see its files")
+        target.write_bytes(files[name])
+        say(f"written to {target}")
 
 
 def _kept(row: dict[str, Any]) -> dict[str, Any]:

@@ -7,11 +7,14 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import platformdirs
 
 from coread.errors import InputError
+
+if TYPE_CHECKING:
+    from coread.storage import Library
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,3 +127,19 @@ def _convert(name: str, value: Any) -> Any:
             if value not in allowed:
                 raise ValueError(f"expected one of {', '.join(allowed)}")
     return str(value)
+
+
+def open_library(folder: Path | None) -> Library:
+    """Return the library of the settings; looking at one that is not there makes none.
+
+    Raises:
+        InputError: There is none.
+    """
+    from coread.storage import Library
+
+    settings = load(options={"library": folder}).settings
+    if not settings.database and not (settings.library / "coread.db").is_file():
+        raise InputError(
+            f"no library at {settings.library}", "the folder of a library", "name it with --library"
+        )
+    return Library.open(settings.library, url=settings.database or None)

@@ -99,6 +99,13 @@ class ReportContent:
         return any(header.simulated for header in self.headers)
 
     @property
+    def kind(self) -> Literal["report", "text", "results"]:
+        """What it is: a signed report, text that nobody has signed here, or results that nobody has read."""
+        if self.signature is not None:
+            return "report"
+        return "text" if self.sections and not self.models else "results"
+
+    @property
     def status(self) -> Literal["preliminary", "final", "appended"]:
         """How final it is: nobody read it, signed, or signed with an addendum."""
         if self.signature is None:

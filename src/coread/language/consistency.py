@@ -35,6 +35,16 @@ _MALE_FINDINGS = frozenset(
 _PRIOR_TOLERANCE_MM = 1.5
 # a tenth, give or take what the finding itself may have changed
 _SLIP = (0.06, 0.16)
+# denied of one organ they may be present in another, and the text may name the organ a line before
+_OF_ANY_ORGAN = frozenset(
+    {"mass", "lesion", "cyst", "calcification", "fluid collection", "stone", "hemorrhage", "fracture"}
+)
+# a denial with such words leaves room for others of the kind
+_NARROWED = re.compile(
+    r"\b(other|others|further|additional|another|new|suspicious|significant|large|larger|acute|discrete|definite"
+    r"|enlarg\w+|measur\w+|başka|ek|ilave|yeni|şüpheli|anlamlı|büyük|akut|belirgin)\b|[>≥]",
+    re.IGNORECASE,
+)
 _CATEGORY = re.compile(
     r"\b(lung|bi|ti|li|pi|cad)[- ]?rads\s*(?:category|score|v?\d{4})?\s*[:=]?\s*"
     r"(?:TR|LR-?)?\s*([0-6][abcmx]?|N)\b",
@@ -175,7 +185,7 @@ def check(
     stated = [f for f in report.findings if f.subject == "patient" and f.section != "indication"]
     found = [
         *_between_sections(stated),
-        *_present_and_absent(stated),
+        *_present_and_absent(report, stated),
         *_sex(stated, sex),
         *_sizes(report),
         *_priors(report, prior_sizes),
@@ -237,21 +247,32 @@ def _between_sections(stated: list[TextFinding]) -> list[Check]:
     return checks
 
 
-def _present_and_absent(stated: list[TextFinding]) -> list[Check]:
+def _present_and_absent(report: StructuredReport, stated: list[TextFinding]) -> list[Check]:
+    """Find what is present and denied in one place, or denied altogether."""
     checks = []
     for number, finding in enumerate(stated):
         for other in stated[number + 1 :]:
-            place = (finding.finding, finding.laterality, finding.location)
-            if place != (other.finding, other.laterality, other.location):
+            if other.finding != finding.finding or "resolved" in (finding.change, other.change):
                 continue
-            if {finding.status, other.status} == {"present", "absent"} and "resolved" not in (
-                finding.change,
-                other.change,
-            ):
+            if {finding.status, other.status} != {"present", "absent"}:
+                continue
+            present, absent = (finding, other) if finding.status == "present" else (other, finding)
+            same = (present.laterality, present.location) == (absent.laterality, absent.location)
+            if same or _denies(report, absent, present):
                 facts = {"finding": finding.finding}
                 checks.append(Check("present_and_absent", facts, (_name(finding), _name(other))))
                 break
     return checks
+
+
+def _denies(report: StructuredReport, absent: TextFinding, present: TextFinding) -> bool:
+    """Return whether a denial without a place, and without words that narrow it, speaks of what is there."""
+    if absent.finding in _OF_ANY_ORGAN or absent.change or absent.severity or absent.qualifiers:
+        return False
+    pairs = ((absent.laterality, present.laterality), (absent.location, present.location))
+    if any(denied is not None and denied != place for denied, place in pairs):
+        return False
+    return _NARROWED.search(report.text[slice(*report.sentences[absent.sentence])]) is None
 
 
 def _sex(stated: list[TextFinding], sex: str | None) -> list[Check]:

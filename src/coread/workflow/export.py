@@ -120,7 +120,7 @@ def export_signed(bundle: SignedBundle, formats: Sequence[str] = FORMATS) -> Map
         provenance=tuple(r.provenance for r in bundle.results),
         silence=bundle.silence,
     )
-    return _files(Objects(bundle.study, bundle.at, bundle.new_uid), bundle.results, content, formats)
+    return content_files(Objects(bundle.study, bundle.at, bundle.new_uid), bundle.results, content, formats)
 
 
 def export_results(
@@ -152,7 +152,7 @@ def export_results(
         provenance=tuple(r.provenance for r in results),
         silence=(*notes, *failed),
     )
-    return _files(Objects(context, library.now(), new_uids(library)), results, content, formats)
+    return content_files(Objects(context, library.now(), new_uids(library)), results, content, formats)
 
 
 def new_uids(library: Library) -> NewUid:
@@ -184,10 +184,20 @@ def _measured(one: Measurement) -> tuple[object, ...]:
     return one.concept, one.quantity, one.site, one.laterality, one.method
 
 
-def _files(
+def content_files(
     objects: Objects, results: Sequence[ResultOf], content: ReportContent, formats: Sequence[str]
 ) -> dict[str, bytes]:
-    """Return all files; objects come first, since the report refers to them."""
+    """Return the files of a report by name; objects come first, since the report refers to them.
+
+    Args:
+        objects: Makes the DICOM objects.
+        results: Whose masks and maps become objects.
+        content: What the report states.
+        formats: Which.
+
+    Raises:
+        InputError: A format is not known.
+    """
     check_formats(formats)
     if "seg" in formats:
         objects.segmentations(content.findings, results)

@@ -9,7 +9,7 @@ from coread.core import Report
 from coread.errors import InputError
 from coread.language import followup, structure
 from coread.language.followup import Exam, Task, TaskState
-from coread.storage import Asked, FollowUpRow, Library, StudyRow
+from coread.storage import Asked, FollowUpRow, Library, Scope, StudyRow
 from coread.workflow.report_checks import report_words
 from coread.workflow.visibility import HiddenError, View
 
@@ -53,14 +53,16 @@ def keep(library: Library, report: Report) -> None:
 
 def tracked(view: View, today: date) -> tuple[FollowUp, ...]:
     """Return what signed reports that the caller may see ask for; overdue first, then by the last day."""
-    studies: dict[str, bool] = {}
-    found = []
-    for row in view.library.follow_up.rows():
-        if row.study not in studies:
-            studies[row.study] = _shown(view, row.study)
-        if studies[row.study]:
-            found.append(_stands(view, row, today))
-    return tuple(sorted(found, key=_order))
+    rows = view.library.follow_up.rows()
+    shown = {study: _shown(view, study) for study in dict.fromkeys(row.study for row in rows)}
+    found = [_stands(view.library, row, today, view.list_scope) for row in rows if shown[row.study]]
+    return tuple(sorted((one for one in found if one is not None), key=_order))
+
+
+def tracked_by_all(library: Library, today: date) -> tuple[FollowUp, ...]:
+    """Return what all signed reports of a library ask for, for whoever keeps it; in the order of `tracked`."""
+    found = [_stands(library, row, today, "acquired") for row in library.follow_up.rows()]
+    return tuple(sorted((one for one in found if one is not None), key=_order))
 
 
 def close(view: View, identifier: str, why: str) -> None:
@@ -87,8 +89,10 @@ def _shown(view: View, study: str) -> bool:
         return False
 
 
-def _stands(view: View, row: FollowUpRow, today: date) -> FollowUp:
-    study = view.study(row.study)
+def _stands(library: Library, row: FollowUpRow, today: date, scope: Scope) -> FollowUp | None:
+    study = library.instances.study(row.study, scope=scope)
+    if study is None:
+        return None
     asked = row.asked
     task = Task(
         row.study,
@@ -96,22 +100,18 @@ def _stands(view: View, row: FollowUpRow, today: date) -> FollowUp:
         asked.asked_on,
         asked.earliest,
         asked.latest,
-        asking=Exam(row.study, _kinds(study), asked.asked_on, _region(study)),
+        asking=_exam(study, asked.asked_on),
     )
-    later = view.library.instances.later(row.study, scope=view.list_scope)
-    exams = [Exam(r.uid, _kinds(r), r.time.date(), _region(r)) for r in later if r.time is not None]
+    later = library.instances.later(row.study, scope=scope)
+    exams = [_exam(r, r.time.date()) for r in later if r.time is not None]
     (task,) = followup.close((task,), exams)
     done_on = next((exam.on for exam in exams if exam.study == task.done_by), None)
     closed = row.closed_at is not None and task.done_by is None
     return FollowUp(row, study, "done" if closed else task.state(today), task.done_by, done_on)
 
 
-def _kinds(study: StudyRow) -> tuple[str, ...]:
-    return study.modalities
-
-
-def _region(study: StudyRow) -> str | None:
-    return study.body_parts[0].lower() if study.body_parts else None
+def _exam(study: StudyRow, on: date) -> Exam:
+    return Exam(study.uid, study.modalities, on, study.body_parts[0] if study.body_parts else None)
 
 
 def _order(one: FollowUp) -> tuple[int, date, str]:

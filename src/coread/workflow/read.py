@@ -5,18 +5,19 @@ from __future__ import annotations
 import html
 import tempfile
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from coread.core import Finding, Map, Measurement, Note, Volume
+from coread.core import Dictation, Finding, Map, Measurement, Note, Volume
 from coread.errors import DataError, InputError
 from coread.storage import Library, StudyRow
 from coread.workflow.analyzers import Registered, discover
 from coread.workflow.export import FORMATS, export_results
 from coread.workflow.intake import IntakeSummary, ingest
 from coread.workflow.process import load_study, process_study
+from coread.workflow.report_export import export_text
 from coread.workflow.runner import LoadedStudy, Outcome, Progress
 
 if TYPE_CHECKING:
@@ -45,6 +46,18 @@ class Study:
     def load(self) -> LoadedStudy:
         """Return every part with its modality values."""
         return load_study(self._library, self.row, None)
+
+    def report_text(
+        self, text: str, *, source: str, language: Literal["auto", "en", "tr"] = "auto"
+    ) -> Mapping[str, bytes]:
+        """Return report text from elsewhere as files by name: SR, FHIR, HTML, PDF, plain text.
+
+        Args:
+            text: The report.
+            source: Where it comes from; every sentence says so.
+            language: Of the text.
+        """
+        return export_text(self._library, self.uid, Dictation(text, language), source=source)
 
     def volumes(self) -> dict[str, Volume]:
         """Return the volumes by key."""

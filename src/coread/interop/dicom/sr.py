@@ -40,6 +40,13 @@ Group = (
 )
 
 
+_DESCRIPTIONS = {
+    "report": "Report",
+    "text": "Report text, not signed",
+    "results": "Results of models, not read by a person",
+}
+
+
 def write_report(
     report: ReportContent, source: Source, author: Author, *, series_number: int = 9201
 ) -> Dataset:
@@ -68,8 +75,15 @@ def write_report(
     root = made[0]
     for container in _more(report, context, source):
         root.ContentSequence.append(container)
-    kind = "Report" if report.signature is not None else "Results of models, not read by a person"
-    return document(sr.Comprehensive3DSR, root, report, source, author, kind, series_number=series_number)
+    return document(
+        sr.Comprehensive3DSR,
+        root,
+        report,
+        source,
+        author,
+        _DESCRIPTIONS[report.kind],
+        series_number=series_number,
+    )
 
 
 def _procedures(report: ReportContent) -> list[sr.CodedConcept]:

@@ -21,7 +21,7 @@ from coread.interop.report_content import ReportContent
 
 
 def document(
-    kind: type[sr.EnhancedSR] | type[sr.Comprehensive3DSR],
+    kind: type[sr.ComprehensiveSR] | type[sr.Comprehensive3DSR],
     root: Dataset,
     report: ReportContent,
     source: Source,

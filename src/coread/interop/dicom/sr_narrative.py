@@ -31,7 +31,7 @@ _HEADINGS: Mapping[SectionName, CodedConcept] = {**codes.SECTIONS, "findings": c
 def write_narrative(
     report: ReportContent, source: Source, author: Author, *, series_number: int = 9202
 ) -> Dataset:
-    """Return the text of a report as an Enhanced SR of TID 2000.
+    """Return the text of a report as a Comprehensive SR of TID 2000.
 
     Args:
         report: What it states.
@@ -66,4 +66,4 @@ def write_narrative(
     items.append(limits)
     root.ContentSequence = sr.ContentSequence(items, is_root=False)
     kind = "Report text" if report.signature is not None else "Report text, not signed"
-    return document(sr.EnhancedSR, root, report, source, author, kind, series_number=series_number)
+    return document(sr.ComprehensiveSR, root, report, source, author, kind, series_number=series_number)

@@ -132,7 +132,7 @@ class _Describer:
         if report.simulated:
             labels.append(self.say("simulated"))
         if signature is None:
-            labels.append(self.say("unread"))
+            labels.append(self.say("unsigned" if report.kind == "text" else "unread"))
         tables = (
             self._findings(),
             self._measurements(),
@@ -142,7 +142,7 @@ class _Describer:
         )
         return ReportView(
             language=self.language,
-            title=self.say("report" if signature else "results"),
+            title=self.say("results" if report.kind == "results" else "report"),
             labels=tuple(labels),
             facts=self._facts(),
             sections=tuple(self._section(s) for s in report.sections if s.sentences),

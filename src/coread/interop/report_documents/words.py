@@ -19,6 +19,10 @@ _WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
             "Preliminary: not read by a person.",
             "Ön sonuç: bir kişi tarafından okunmamıştır.",
         ),
+        "unsigned": (
+            "Preliminary: taken from elsewhere, not signed here.",
+            "Ön rapor: başka yerden alınmıştır, burada imzalanmamıştır.",
+        ),
         "patient": ("Patient", "Hasta"),
         "patient_id": ("Patient ID", "Hasta no"),
         "birth_date": ("Date of birth", "Doğum tarihi"),
