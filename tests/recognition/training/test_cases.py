@@ -15,7 +15,7 @@ from coread.interop.nifti import write_volume
 from coread.recognition.importing import Intensity
 from coread.recognition.training.cases import Cases, named_labels, numbered
 from coread.recognition.training.classify import Classification, ClassifyPlan, fitted_temperature
-from coread.recognition.training.cohort import Cohort, Place, read_cohort
+from coread.recognition.training.cohort import Cohort, Division, Place, read_cohort
 from coread.recognition.training.segment import Segmentation, SegmentPlan
 
 
@@ -114,6 +114,18 @@ def test_the_order_of_classes_is_that_of_the_settings_or_of_their_names(tmp_path
         Classification(cohort, Cases(), ClassifyPlan(), classes=("a", "c"))
     with pytest.raises(DataError, match="alone"):
         Classification(labelled(tmp_path, "aaa"), Cases(), ClassifyPlan())
+
+
+def test_two_classes_must_be_in_every_part(tmp_path: Path) -> None:
+    recipe = Classification(labelled(tmp_path, "aabbab"), Cases(), ClassifyPlan())
+    for train, val, test, word in (
+        ([0, 1], [2, 4], [3, 5], "no case of 'b' to learn from"),
+        ([0, 2], [1, 4], [3, 5], "no case of 'b' to choose with"),
+        ([0, 2], [1, 3], [5], "no case of 'a' to judge by"),
+    ):
+        sides = [np.array(side) for side in (train, val, test)]
+        with pytest.raises(DataError, match=word):
+            recipe.check(Division("", *sides))
 
 
 def test_slices_must_come_scaled(tmp_path: Path) -> None:

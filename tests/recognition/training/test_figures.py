@@ -36,6 +36,18 @@ def test_two_classes_as_scikit_learn() -> None:
     assert all(e.low <= e.value <= e.high for name, e in found.items() if name != "ece")
 
 
+def test_patients_with_both_classes_and_parts_with_one_are_no_trouble() -> None:
+    """Every patient has a case of each class, so strata by the first one know of one class only."""
+    labels = np.tile([0, 1], 6)
+    chances = np.column_stack([1 - labels, labels]) * 0.8 + 0.1
+    patients = np.repeat(list("abcdef"), 2).tolist()
+    found = class_figures(labels, chances, patients, ("x", "y"), np.full(12, 0.5), seed=0)
+    assert (found["auc"].value, found["auc"].low, found["sensitivity"].value) == (1.0, 1.0, 1.0)
+    alone = class_figures(labels[1::2], chances[1::2], patients[::2], ("x", "y"), np.full(6, 0.5), seed=0)
+    assert np.isnan([alone["auc"].value, alone["auc"].low, alone["specificity"].value]).all()
+    assert alone["sensitivity"].value == 1.0
+
+
 def test_three_classes_as_scikit_learn() -> None:
     labels, chances = cases(300, 3)
     found = class_figures(

@@ -28,6 +28,7 @@ Generator = Any
 BATCH = 64
 LEAST_SIDE = 28
 LOG_TEMPERATURE = (-1.0, 3.0)
+_PURPOSE = {"train": "learn from", "val": "choose with", "test": "judge by"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,22 +147,26 @@ class Classification:
         names = {name: number for number, name in enumerate(self.specification.outputs)}
         self.labels = np.array([names[row.label or ""] for row in cohort.rows], dtype=np.int64)
 
-    def task(self, division: Division) -> _Task:
-        """Return what is learnt in a division.
+    def check(self, division: Division) -> None:
+        """Check that a division has what is needed.
 
         Raises:
-            DataError: A class is not in its train part.
+            DataError: A class is not in its train part; one of two classes is not in a part.
         """
-        torch = require("torch", extra="train")
         outputs = self.specification.outputs
-        absent = [n for n in range(len(outputs)) if not (self.labels[division.train] == n).any()]
-        if absent:
-            raise DataError(
-                f"no case of {outputs[absent[0]]!r} to learn from in {self.cohort.name}", "some of each class"
-            )
+        for part in ("train", "val", "test") if len(outputs) == 2 else ("train",):
+            rows = getattr(division, part)
+            absent = [name for n, name in enumerate(outputs) if not (self.labels[rows] == n).any()]
+            if absent and (len(rows) or part == "train"):
+                raise DataError(f"no case of {absent[0]!r} to {_PURPOSE[part]}", "some of each class")
+
+    def task(self, division: Division) -> _Task:
+        """Return what is learnt in a division."""
+        torch = require("torch", extra="train")
         train, val = (torch.from_numpy(self._pictures[side]) for side in (division.train, division.val))
         labels = torch.from_numpy(self.labels)
-        return _Task(train, labels[division.train], val, labels[division.val], len(outputs), self.plan)
+        classes = len(self.specification.outputs)
+        return _Task(train, labels[division.train], val, labels[division.val], classes, self.plan)
 
     def temperature(self, network: Module, rows: NDArray[np.int64]) -> float:
         """Return what logits are divided by so that probabilities are those of these rows.

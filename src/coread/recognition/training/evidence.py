@@ -24,6 +24,10 @@ class Recipe(Protocol):
 
     specification: Specification
 
+    def check(self, division: Division) -> None:
+        """Check that a division has what is needed."""
+        ...
+
     def task(self, division: Division) -> Task:
         """Return what is learnt in a division."""
         ...

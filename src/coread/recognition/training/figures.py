@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coread.recognition.metrics import Estimate, auc, bootstrap, brier, classifier_figures, dice
+from coread.recognition.metrics import Estimate, auc, brier, dice, expected_calibration_error
 
 DRAWS = 1000
 
@@ -53,11 +53,11 @@ def class_figures(
     *,
     seed: int,
 ) -> dict[str, Estimate]:
-    """Return figures of a classifier, with intervals over patients.
+    """Return figures of a classifier, with intervals over patients; not a number where a class is absent.
 
-    Of two classes: those of `coread.recognition.metrics.classifier_figures` for the second. Of more: the
-    accuracy of the likeliest class, the area of each class against the rest and their mean, the Brier
-    score.
+    Of two classes: area, accuracy, sensitivity and specificity for the second, Brier score, calibration
+    error. Of more: the accuracy of the likeliest class, the area of each class against the rest and their
+    mean, the Brier score.
 
     Args:
         labels: (n,) class numbers.
@@ -69,16 +69,6 @@ def class_figures(
         seed: Of the bootstrap.
     """
     rng = np.random.default_rng(seed)
-    if len(classes) == 2:
-        assert thresholds is not None
-        # moved so that every row's threshold is at 0.5: figures at a threshold are the same
-        figures = dict(classifier_figures(0.5))
-        plain = {name: figures.pop(name) for name in ("auc", "brier", "ece")}
-        scores, moved = probabilities[:, 1], 0.5 + probabilities[:, 1] - thresholds
-        at = bootstrap(figures, labels, moved, rng=rng, groups=np.asarray(patients), draws=DRAWS)
-        return bootstrap(plain, labels, scores, rng=rng, groups=np.asarray(patients), draws=DRAWS) | at
-    right = probabilities.argmax(axis=1) == labels
-    truth = np.eye(len(classes))[labels]
 
     def area(number: int, rows: NDArray[np.int64]) -> float:
         of = labels[rows] == number
@@ -87,6 +77,24 @@ def class_figures(
     def summed(figure: Callable[[NDArray[np.int64]], float]) -> Estimate:
         return over_patients(figure, patients, rng=rng, strata=labels)
 
+    if len(classes) == 2:
+        assert thresholds is not None
+        scores, said = probabilities[:, 1], probabilities[:, 1] >= thresholds
+
+        def share(of: int, rows: NDArray[np.int64]) -> float:
+            chosen = rows[labels[rows] == of]
+            return float((said[chosen] == of).mean()) if len(chosen) else float("nan")
+
+        return {
+            "auc": summed(lambda rows: area(1, rows)),
+            "accuracy": summed(lambda rows: float((said[rows] == labels[rows]).mean())),
+            "sensitivity": summed(lambda rows: share(1, rows)),
+            "specificity": summed(lambda rows: share(0, rows)),
+            "brier": summed(lambda rows: brier(labels[rows], scores[rows])),
+            "ece": summed(lambda rows: expected_calibration_error(labels[rows], scores[rows])),
+        }
+    right = probabilities.argmax(axis=1) == labels
+    truth = np.eye(len(classes))[labels]
     out = {"accuracy": summed(lambda rows: float(right[rows].mean()))}
     out["auc"] = summed(lambda rows: float(np.mean([area(n, rows) for n in range(len(classes))])))
     for number, name in enumerate(classes):

@@ -101,6 +101,8 @@ def train_own(
     recipe = _recipe(cohort, Cases(read), plan, settings)
     draft = card_table(settings.name, recipe.specification, settings.card, training_data=cohort.name)
     card_from_table(draft)  # what is said about the model must fit before it is trained
+    for division in parts:  # before the first of them is trained
+        recipe.check(division)
     data = cohort.digest()
     told = [dataclasses.asdict(plan), dataclasses.asdict(recipe.specification), settings.folds, data]
     identity = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()

@@ -281,6 +281,17 @@ class Segmentation:
                 )
         return _Prepared(seen[0], truth.argmax(axis=0).astype(np.uint8))
 
+    def check(self, division: Division) -> None:
+        """Check that a division has what is needed.
+
+        Raises:
+            DataError: A label is not in its train part.
+        """
+        found = {int(n) for row in division.train for n in np.unique(self._truths[row])}
+        for value, name in zip(self._values, self.specification.outputs, strict=True):
+            if value and value not in found:
+                raise DataError(f"no mask with {name!r} to learn from", "some with each label")
+
     def task(self, division: Division) -> _SliceTask | _VolumeTask:
         """Return what is learnt in a division."""
         train, val = ([self._prepared[n] for n in side] for side in (division.train, division.val))
