@@ -16,7 +16,7 @@ from coread.recognition.importing import Intensity, Specification, import_model
 from coread.recognition.importing.imported import read_card
 from coread.recognition.metrics import Estimate
 from coread.recognition.training.card import card_table, card_text
-from coread.recognition.training.evaluation import evaluate_imported
+from coread.recognition.training.evaluation import evaluate_on_table
 from coread.recognition.training.unlabelled import SCHEMA, VERSION, finished, order_unlabelled
 
 GREY = (Intensity(divide=255.0),)
@@ -196,7 +196,7 @@ def test_an_imported_classifier_is_measured_at_the_cards_threshold(tmp_path: Pat
         "200.png,bright,d",
     ]
     (tmp_path / "cohort.csv").write_text("\n".join(lines))
-    result = evaluate_imported(folder, tmp_path / "cohort.csv")
+    result = evaluate_on_table(folder, tmp_path / "cohort.csv")
     # p(bright) = 1 / (1 + exp(-8 (g / 255 - 1/2))): .018, .236, .441 dark; .297, .909 bright
     assert {
         name: result.metrics[name].value for name in ("auc", "sensitivity", "specificity", "accuracy")
@@ -207,16 +207,9 @@ def test_an_imported_classifier_is_measured_at_the_cards_threshold(tmp_path: Pat
         "accuracy": pytest.approx(4 / 5),
     }
     assert (result.cases, result.patients) == (5, 4)
-    np.savez(
-        tmp_path / "some.npz",
-        test_images=np.stack([np.full((8, 8), g, np.uint8) for g in (0, 200, 90)]),
-        test_labels=np.array([[0], [1], [1]]),
-    )
-    measured = evaluate_imported(folder, tmp_path / "some.npz").metrics
-    assert (measured["auc"].value, measured["sensitivity"].value) == (1.0, 0.5)
     (tmp_path / "cohort.csv").write_text("image,label,patient\n0.png,grey,a\n")
     with pytest.raises(DataError, match="row 2: label 'grey'"):
-        evaluate_imported(folder, tmp_path / "cohort.csv")
+        evaluate_on_table(folder, tmp_path / "cohort.csv")
 
 
 def test_an_imported_segmentation_is_measured_on_masks(tmp_path: Path) -> None:
@@ -231,7 +224,7 @@ def test_an_imported_segmentation_is_measured_on_masks(tmp_path: Path) -> None:
         Picture.fromarray(mask).save(tmp_path / f"{name}_mask.png")
         lines.append(f"{name}.png,{name}_mask.png,{name}")
     (tmp_path / "cohort.csv").write_text("\n".join(lines))
-    result = evaluate_imported(folder, tmp_path / "cohort.csv")
+    result = evaluate_on_table(folder, tmp_path / "cohort.csv")
     assert result.metrics["dice"].value == pytest.approx((1.0 + 0.5) / 2)
-    with pytest.raises(InputError, match="table of cases"):
-        evaluate_imported(folder, tmp_path)
+    with pytest.raises(InputError, match="nothing at"):
+        evaluate_on_table(folder, tmp_path)
