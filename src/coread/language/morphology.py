@@ -29,6 +29,7 @@ class Morphology:
         fold: Letters that people type without their marks, and what they type.
         spellings: (another spelling, that of the pack) of letters within a word.
         mend: Letters of the shortest word that a slip is mended to; short words are too near to one another.
+        mend_finding: The same for words that name a finding.
         keep: Words that are right although they look like a slip.
         kept: The same as a pattern.
         forms: Whole forms of verbs that slips are compared with.
@@ -45,6 +46,7 @@ class Morphology:
     fold: Mapping[int, str] = field(default_factory=dict)
     spellings: tuple[tuple[str, str], ...] = ()
     mend: int = 6
+    mend_finding: int = 6
     keep: frozenset[str] = frozenset()
     kept: re.Pattern[str] | None = None
     forms: tuple[str, ...] = ()
@@ -154,13 +156,15 @@ class WordCodes(dict[str, str]):
             return NUMBER
         if not first.isalpha():
             return UNKNOWN
+        plain = low.translate(self.morphology.fold)
+        if self.morphology.fold and plain in self._without_marks()[1]:
+            return self._without_marks()[1][plain]
         found = self.morphology.reduce(low, self.base) or self.morphology.spelt(low, self.base)
         if found is not None:
             return self.base[found]
         if self.morphology.fold:
             forms, words = self._without_marks()
-            plain = low.translate(self.morphology.fold)
-            stem = plain if plain in words else forms.reduce(plain, words)
+            stem = forms.reduce(plain, words)
             if stem is not None:
                 return words.get(stem) or self.base[stem]
         return self._mended(low) or UNKNOWN
@@ -183,7 +187,7 @@ class WordCodes(dict[str, str]):
     def _mended(self, word: str) -> str | None:
         """Return the code of the one word that this is a slip of, or None."""
         rules = self.morphology
-        if len(word) < rules.mend - 1 or word in rules.keep or not word.isalpha():
+        if len(word) < rules.mend_finding - 1 or word in rules.keep or not word.isalpha():
             return None
         if rules.kept is not None and rules.kept.fullmatch(word):
             return None
@@ -193,13 +197,13 @@ class WordCodes(dict[str, str]):
             known = {word: self.base[word] for word in self.own if word in self.base}
             known |= {form: self.base[stem] for form, stem in forms.items() if stem is not None}
             for right, code in sorted(known.items()):
-                if len(right) >= self.morphology.mend and right.isalpha():
+                if right.isalpha():
                     plain = right.translate(self.morphology.fold)
                     for key in _shortened(plain):
                         self._slips.setdefault(key, []).append((plain, code))
         plain = word.translate(self.morphology.fold)
         for form in (plain, *self._without_marks()[0].stems(plain)):
-            if len(form) < self.morphology.mend - 1:
+            if len(form) < rules.mend_finding - 1:
                 continue
             near = {
                 (right, code)

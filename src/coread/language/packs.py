@@ -241,6 +241,7 @@ def compile_pack(table: Mapping[str, Any]) -> Pack:
             spellings=tuple((a, b) for a, b in forms.get("spellings", ())),
             keep=frozenset(str(forms.get("keep", "")).split()),
             mend=int(forms.get("mend", 6)),
+            mend_finding=int(forms.get("mend_finding", forms.get("mend", 6))),
             kept=re.compile(forms["kept"]) if "kept" in forms else None,
             forms=tuple(form for term in forms.get("forms", ()) for form in expand(term)),
         )
@@ -250,6 +251,7 @@ def compile_pack(table: Mapping[str, Any]) -> Pack:
             for term, payload in terms
             if payload[0] in _MENDED and payload[1] not in ("barrier", "ignored", "affirmed")
             for word in _NO_LETTERS.split(lower(term, turkish=morphology.turkish))
+            if len(word) >= (morphology.mend_finding if payload[0] == FINDING else morphology.mend)
         }
         if table["language"] == "en":
             terms.extend(_model_terms(shared, table))
