@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from coread.errors import AnalysisError, DataError, InputError
-from coread.recognition.training.loop import Checkpoint, Fit, LoopPlan, Steps, Stopping, chosen_device, fit
+from coread.recognition.training.checkpoint import Checkpoint
+from coread.recognition.training.loop import Fit, LoopPlan, Steps, Stopping, chosen_device, fit
 
 try:
     import torch

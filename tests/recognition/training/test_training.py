@@ -11,7 +11,8 @@ import pytest
 
 from coread.errors import DataError
 from coread.recognition.runtime import Network
-from coread.recognition.training import films, gate, hippocampus, networks, pneumonia, unet
+from coread.recognition.training import films, gate, hippocampus, loop, networks, pneumonia, unet
+from coread.recognition.training.checkpoint import Checkpoint, Deal
 from coread.recognition.training.export import onnx_bytes
 from coread.recognition.training.shift import appearance, misleading
 from coread.recognition.training.trainers import train_to
@@ -155,9 +156,69 @@ def test_two_trainings_from_one_seed_are_equal(tmp_path: Path) -> None:
         for run in range(2)
     ]
     assert records[0]["weights"] == records[1]["weights"]
+
+    def stop(words: str) -> None:
+        if words == "network 1 of 2":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_to("cxr_pneumonia", data, tmp_path / "cut", changes=changes, threads=1, progress=stop)
+    assert [p.name for p in (tmp_path / "cut" / "checkpoints").iterdir()] == ["network_1.pt"]
+    resumed = train_to(
+        "cxr_pneumonia",
+        data,
+        tmp_path / "cut",
+        changes=changes,
+        threads=1,
+        progress=lambda words: None,
+        resume=True,
+    )
+    assert resumed["weights"] == records[0]["weights"]
     assert json.loads((tmp_path / "0" / "cxr_pneumonia.json").read_text()) == records[0]
     network = Network((tmp_path / "0" / "cxr_pneumonia.onnx").read_bytes())
     assert set(network.settings) >= {"slope", "offset", "threshold", "abstain_low", "abstain_high"}
+
+
+@needs_torch
+@pytest.mark.parametrize("stops", [1, 30, 55])
+def test_a_network_of_the_package_stopped_in_the_middle_goes_on_to_the_same_weights(
+    stops: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A state is kept every 25 steps; average, mixing, schedule and every generator go on from it."""
+    part = pneumonia.Films(some_films(40), np.arange(40) % 2)
+    plan = pneumonia.Plan(steps=60, batch=8, width=4)
+    whole = pneumonia.trained_network(part, plan, 3).state_dict()
+    real, taken = loop.Steps.take, 0
+
+    def take(self: loop.Steps, loss: object) -> None:
+        nonlocal taken
+        taken += 1
+        if taken == stops:
+            raise KeyboardInterrupt
+        real(self, loss)
+
+    keep = Checkpoint(tmp_path / "network.pt", "some")
+    monkeypatch.setattr(loop.Steps, "take", take)
+    with pytest.raises(KeyboardInterrupt):
+        pneumonia.trained_network(part, plan, 3, keep)
+    monkeypatch.undo()
+    again = pneumonia.trained_network(part, plan, 3, dataclasses.replace(keep, resume=True)).state_dict()
+    assert all(torch.equal(again[name], value) for name, value in whole.items())
+
+
+@needs_torch
+def test_cases_are_dealt_out_once_before_any_comes_again() -> None:
+    generator = torch.Generator().manual_seed(0)
+    deal = Deal(11, 3, generator)
+    for _ in range(4):
+        hands = torch.cat([deal.next() for _ in range(3)]).tolist()
+        assert len(set(hands)) == 9
+    state, kept = deal.state_dict(), generator.get_state()
+    expected = [deal.next().tolist() for _ in range(5)]
+    other = Deal(11, 3, torch.Generator())
+    other.load_state_dict(state)
+    other._generator.set_state(kept)
+    assert [other.next().tolist() for _ in range(5)] == expected
 
 
 @needs_torch

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coread.extras import require
+from coread.recognition.training.checkpoint import Checkpoint, kept_steps
 from coread.recognition.training.films import Change, changed, gaussian_blur, moved, stretched
 from coread.recognition.training.loop import Steps
 from coread.recognition.training.networks import film_network, mirrored_features
@@ -146,7 +147,14 @@ def _shapes(films: Tensor, generator: Generator) -> Tensor:
     return gaussian_blur(picture[:, None], 0.6, 2)
 
 
-def trained_gate(films: NDArray[np.float32], *, seed: int, steps: int = 1200, width: int = 12) -> Module:
+def trained_gate(
+    films: NDArray[np.float32],
+    *,
+    seed: int,
+    steps: int = 1200,
+    width: int = 12,
+    checkpoint: Checkpoint | None = None,
+) -> Module:
     """Return a gate network trained on films (n, 28, 28) and outliers made from them."""
     torch = require("torch", extra="train")
     torch.manual_seed(seed)
@@ -155,7 +163,7 @@ def trained_gate(films: NDArray[np.float32], *, seed: int, steps: int = 1200, wi
     network = film_network(width, 1 + len(OUTLIERS))
     cycle = Steps(network, steps, rate=3e-3, decay=5e-3, rise=0.15)
     network.train()
-    for _ in range(steps):
+    for _ in kept_steps(steps, {"network": network, "cycle": cycle}, generator, checkpoint):
         batch = source[torch.randint(len(source), (96,), generator=generator)]
         shown, kinds = with_outliers(batch, generator)
         loss = torch.nn.functional.cross_entropy(network(shown), kinds, label_smoothing=0.02)

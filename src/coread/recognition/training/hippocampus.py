@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from coread.extras import require
 from coread.recognition.hippocampus import BOX, boxed, read_pairs, standardised, unboxed
 from coread.recognition.metrics import dice
+from coread.recognition.training.checkpoint import Checkpoint, Deal, kept_steps
 from coread.recognition.training.export import onnx_bytes
 from coread.recognition.training.loop import Steps
 from coread.recognition.training.unet import patient_folds
@@ -51,6 +52,7 @@ def trained_unet(
     labels: Sequence[NDArray[np.integer[Any]]],
     plan: Plan,
     progress: Progress = logger.info,
+    checkpoint: Checkpoint | None = None,
 ) -> Module:
     """Return a network trained on standardised volumes and label maps of `BOX`'s shape.
 
@@ -67,11 +69,10 @@ def trained_unet(
     count = plan.epochs * max(len(source) // plan.batch, 1)
     steps = Steps(network, count, rate=plan.rate, decay=1e-3, rise=0.2)
     network.train()
-    order = torch.zeros(0, dtype=torch.long)
-    for step in range(count):
-        if len(order) < plan.batch:
-            order = torch.randperm(len(source), generator=generator)
-        chosen, order = order[: plan.batch], order[plan.batch :]
+    deal = Deal(len(source), plan.batch, generator)
+    parts = {"network": network, "steps": steps, "deal": deal}
+    for step in kept_steps(count, parts, generator, checkpoint):
+        chosen = deal.next()
         shown, wanted = changed_pair(source[chosen], truth[chosen], generator, plan)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             logits = network(shown.contiguous(memory_format=layout))
@@ -89,7 +90,12 @@ def trained_unet(
 
 
 def trained_record(
-    data: Path, plan: Plan, *, threads: int = 1, progress: Progress = logger.info
+    data: Path,
+    plan: Plan,
+    *,
+    threads: int = 1,
+    progress: Progress = logger.info,
+    checkpoint: Checkpoint | None = None,
 ) -> tuple[bytes, dict[str, Any]]:
     """Return the weights and a record with the Dice of each volume of the part kept apart."""
     torch = require("torch", extra="train")
@@ -103,6 +109,7 @@ def trained_record(
         [boxed(case.labels) for case in seen],
         plan,
         progress,
+        checkpoint,
     )
     scores: dict[str, tuple[float, float]] = {}
     for case in unseen:

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from coread.errors import AnalysisError, DataError, InputError
+from coread.errors import AnalysisError, InputError
 from coread.extras import require
+from coread.recognition.training.checkpoint import Checkpoint
 
 logger = logging.getLogger(__name__)
 Tensor = Any
@@ -25,8 +24,6 @@ Generator = Any
 Progress = Callable[[str], None]
 Row = Mapping[str, float]
 Device = Literal["auto", "cpu", "cuda"]
-
-SCHEMA, VERSION = "coread-checkpoint", 1
 
 
 class Steps:
@@ -85,12 +82,12 @@ class Steps:
         if self.scaler.get_scale() >= scale:  # else half precision overflowed and the step was left out
             self.schedule.step()
 
-    def state(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, Any]:
         """Return what is needed to go on."""
         return {name: getattr(self, name).state_dict() for name in ("optimiser", "schedule", "scaler")}
 
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on where `state` was taken."""
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on where `state_dict` was taken."""
         for name in ("optimiser", "schedule", "scaler"):
             getattr(self, name).load_state_dict(state[name])
 
@@ -203,58 +200,6 @@ class Log(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
-    """Where a training is kept, and what it is.
-
-    Attributes:
-        path: Of the file.
-        identity: Of plan, data and division; a checkpoint of another one is refused.
-        resume: Whether to go on from what is there; else it is written over.
-    """
-
-    path: Path
-    identity: str
-    resume: bool = False
-
-    def read(self) -> dict[str, Any] | None:
-        """Return what is kept, or None where there is nothing to go on from.
-
-        Raises:
-            DataError: The file is none of ours or damaged.
-            InputError: It is of another training.
-        """
-        if not self.resume or not self.path.is_file():
-            return None
-        torch = require("torch", extra="train")
-        try:
-            state = torch.load(self.path, weights_only=True, map_location="cpu")
-            known = state["schema"] == SCHEMA and state["version"] == VERSION
-        except Exception as error:  # torch raises classes of its own for every kind of damage
-            raise DataError(
-                f"{self.path.name} can't be read ({str(error)[:200]})",
-                "a checkpoint of this command",
-                "remove it and train anew",
-            ) from error
-        if not known:
-            raise DataError(f"{self.path.name} of another schema", f"{SCHEMA} of version {VERSION}")
-        if state["identity"] != self.identity:
-            raise InputError(
-                f"{self.path.name} belongs to a training with another plan or other data",
-                "the same plan and data",
-                "choose another folder, or leave --resume out and add --force to train anew",
-            )
-        return dict(state)
-
-    def write(self, state: Mapping[str, Any]) -> None:
-        """Keep a state; what was there before stays whole until the new one is."""
-        torch = require("torch", extra="train")
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        beside = self.path.with_suffix(".part")
-        torch.save({"schema": SCHEMA, "version": VERSION, "identity": self.identity, **state}, beside)
-        os.replace(beside, self.path)
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Fit:
     """What `fit` gives.
@@ -326,7 +271,7 @@ def fit(
     state = checkpoint.read() if checkpoint else None
     if state is not None:
         network.load_state_dict(state["network"])
-        steps.restore(state["steps"])
+        steps.load_state_dict(state["steps"])
         generator.set_state(state["generator"])
         torch.set_rng_state(state["random"])
         if device == "cuda" and state["cuda"] is not None:
@@ -364,7 +309,7 @@ def fit(
                 {
                     "network": network.state_dict(),
                     "best": best,
-                    "steps": steps.state(),
+                    "steps": steps.state_dict(),
                     "generator": generator.get_state(),
                     "random": torch.get_rng_state(),
                     "cuda": torch.cuda.get_rng_state() if device == "cuda" else None,

@@ -27,6 +27,7 @@ from coread.extras import require
 from coread.recognition.importing import ImportedModel, Intensity, Specification
 from coread.recognition.training.card import card_table, card_text, finished_model
 from coread.recognition.training.cases import Cases, Reader, no_reader
+from coread.recognition.training.checkpoint import Checkpoint
 from coread.recognition.training.classify import Classification, ClassifyPlan
 from coread.recognition.training.cohort import Cohort, Division, Kind, divisions, read_cohort
 from coread.recognition.training.evidence import (
@@ -40,7 +41,7 @@ from coread.recognition.training.evidence import (
 )
 from coread.recognition.training.export import onnx_bytes
 from coread.recognition.training.log import TrainingLog
-from coread.recognition.training.loop import Checkpoint, Device, LoopPlan, Progress, chosen_device, fit
+from coread.recognition.training.loop import Device, LoopPlan, Progress, chosen_device, fit
 from coread.recognition.training.segment import Segmentation, SegmentPlan
 from coread.recognition.training.settings import TrainingSettings, changed_plan
 from coread.recognition.training.unlabelled import SCHEMA, VERSION

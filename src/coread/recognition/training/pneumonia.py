@@ -19,6 +19,7 @@ from coread.errors import DataError
 from coread.extras import require
 from coread.recognition.labelled import arrays_of
 from coread.recognition.metrics import auc
+from coread.recognition.training.checkpoint import Checkpoint, NumpyState, kept_steps
 from coread.recognition.training.export import onnx_bytes
 from coread.recognition.training.films import Change, changed, stretched
 from coread.recognition.training.gate import known_films, trained_gate
@@ -114,7 +115,7 @@ def fold_numbers(labels: NDArray[np.int64], folds: int, seed: int) -> NDArray[np
     return numbers
 
 
-def trained_network(train: Films, plan: Plan, seed: int) -> Module:
+def trained_network(train: Films, plan: Plan, seed: int, checkpoint: Checkpoint | None = None) -> Module:
     """Return one network; its weights are averaged over the second half of the training."""
     torch = require("torch", extra="train")
     torch.manual_seed(seed)
@@ -127,7 +128,8 @@ def trained_network(train: Films, plan: Plan, seed: int) -> Module:
     steps = Steps(network, plan.steps, rate=plan.rate, decay=5e-3, rise=0.15)
     average = torch.optim.swa_utils.AveragedModel(network, use_buffers=True, multi_avg_fn=_moving_average)
     network.train()
-    for _ in range(plan.steps):
+    parts = {"network": network, "average": average, "steps": steps, "mixer": NumpyState(mixer)}
+    for _ in kept_steps(plan.steps, parts, generator, checkpoint):
         half = plan.batch // 2
         chosen = torch.cat([of[torch.randint(len(of), (half,), generator=generator)] for of in classes])
         shown = stretched(changed(films[chosen], generator, plan.change))
@@ -227,7 +229,14 @@ class Trained:
     figures: dict[str, float]
 
 
-def train(data: Path, plan: Plan, *, threads: int = 1, progress: Progress = logger.info) -> Trained:
+def train(
+    data: Path,
+    plan: Plan,
+    *,
+    threads: int = 1,
+    progress: Progress = logger.info,
+    checkpoint: Checkpoint | None = None,
+) -> Trained:
     """Return the trained model.
 
     Args:
@@ -235,24 +244,33 @@ def train(data: Path, plan: Plan, *, threads: int = 1, progress: Progress = logg
         plan: How to train.
         threads: Of torch.
         progress: Told in words what is done.
+        checkpoint: Beside which every network is kept, and gone on with.
     """
     torch = require("torch", extra="train")
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True)
     train_part = without_duplicates(read_pneumoniamnist(data, "train"))
     validation = without_duplicates(read_pneumoniamnist(data, "val"), train_part)
-    members = trained_members(train_part, plan, progress=progress)
-    gate = trained_gate(train_part.films, seed=plan.seed, steps=plan.gate_steps)
+    members = trained_members(train_part, plan, progress=progress, checkpoint=checkpoint)
+    kept = checkpoint and checkpoint.named("gate")
+    gate = trained_gate(train_part.films, seed=plan.seed, steps=plan.gate_steps, checkpoint=kept)
     progress("gate")
     return assembled(members, gate, train_part, validation, plan)
 
 
-def trained_members(train_part: Films, plan: Plan, *, progress: Progress = logger.info) -> list[Module]:
+def trained_members(
+    train_part: Films,
+    plan: Plan,
+    *,
+    progress: Progress = logger.info,
+    checkpoint: Checkpoint | None = None,
+) -> list[Module]:
     """Return one network a fold, trained without the films of that fold."""
     folds = fold_numbers(train_part.labels, plan.folds, plan.seed)
     members = []
     for fold in range(plan.folds):
-        members.append(trained_network(train_part.part(folds != fold), plan, plan.seed + fold))
+        kept = checkpoint and checkpoint.named(f"network_{fold + 1}")
+        members.append(trained_network(train_part.part(folds != fold), plan, plan.seed + fold, kept))
         progress(f"network {fold + 1} of {plan.folds}")
     return members
 
@@ -316,10 +334,15 @@ def mean_logits(members: list[Module], films: NDArray[np.float32]) -> NDArray[np
 
 
 def trained_record(
-    data: Path, plan: Plan, *, threads: int = 1, progress: Progress = logger.info
+    data: Path,
+    plan: Plan,
+    *,
+    threads: int = 1,
+    progress: Progress = logger.info,
+    checkpoint: Checkpoint | None = None,
 ) -> tuple[bytes, dict[str, Any]]:
     """Return the weights and a record of the training with its held-out figures."""
-    trained = train(data, plan, threads=threads, progress=progress)
+    trained = train(data, plan, threads=threads, progress=progress, checkpoint=checkpoint)
     return trained.content, {"settings": trained.settings} | trained.figures
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from coread.errors import InputError
 from coread.recognition.training.cases import Reader, no_reader
+from coread.recognition.training.checkpoint import Checkpoint
 from coread.recognition.training.loop import Device
 from coread.recognition.training.settings import KINDS, TrainingSettings, changed_plan
 
@@ -25,6 +26,9 @@ TRAINERS = MappingProxyType(
         "lv_cine": "coread.recognition.training.ventricle",
     }
 )
+RESUMABLE = frozenset({"cxr_pneumonia", "hippocampus"})
+"""Trainings of the package that keep checkpoints; the others take a few minutes a network."""
+
 Progress = Callable[[str], None]
 
 
@@ -72,7 +76,7 @@ def train_with(
         settings: What to train on what.
         folder: Made where it is absent.
         read: Of DICOM and NIfTI files of a cohort.
-        resume: Whether to go on where it was stopped; only of a model of one's own.
+        resume: Whether to go on where it was stopped, see `RESUMABLE`; a model of one's own always can.
         device: For a model of one's own; CoRead's models are made on a CPU, so that they can be made again.
         threads: Of torch.
         progress: Told in words what is done.
@@ -91,14 +95,16 @@ def train_with(
         return own.train_own(
             settings, folder, read=read, resume=resume, device=device, threads=threads, progress=progress
         )
-    if resume or device == "cuda":
-        raise InputError(
-            f"{'resume' if resume else 'device cuda'} for {settings.model}",
-            "a training from its beginning, on a CPU",
-            "leave it out; classify and segment can do both",
-        )
+    if device == "cuda":
+        raise InputError(f"device cuda for {settings.model}", "a CPU", "leave it out")
     return train_to(
-        settings.model, settings.data, folder, changes=settings.plan, threads=threads, progress=progress
+        settings.model,
+        settings.data,
+        folder,
+        changes=settings.plan,
+        threads=threads,
+        progress=progress,
+        resume=resume,
     )
 
 
@@ -110,6 +116,7 @@ def train_to(
     changes: Mapping[str, Any],
     threads: int,
     progress: Progress,
+    resume: bool = False,
 ) -> dict[str, Any]:
     """Train a model; write ``<model>.onnx`` and ``<model>.json`` to a folder and return the latter.
 
@@ -120,9 +127,11 @@ def train_to(
         changes: Fields of the training's plan by name.
         threads: Of torch.
         progress: Told in words what is done.
+        resume: Whether to go on from the checkpoints in the folder.
 
     Raises:
-        InputError: There is no such model, no such field of its plan, or nothing at `data`.
+        InputError: There is no such model, no such field of its plan, nothing at `data`, or it keeps no
+            checkpoints.
         MissingExtraError: torch is not installed.
     """
     if model not in TRAINERS:
@@ -131,7 +140,17 @@ def train_to(
         raise InputError(f"nothing at {data}", f"the training data of {model}")
     module: Any = importlib.import_module(TRAINERS[model])
     plan = changed_plan(module.Plan(), changes)
-    content, record = module.trained_record(data, plan, threads=threads, progress=progress)
+    kept: dict[str, Any] = {}
+    if model in RESUMABLE:
+        identity = f"{model} {plan} {_digest(data)}"
+        kept["checkpoint"] = Checkpoint(folder / "checkpoints" / f"{model}.pt", identity, resume)
+    elif resume:
+        raise InputError(
+            f"resume for {model}",
+            f"classify, segment, {', '.join(sorted(RESUMABLE))}, which keep checkpoints",
+            "train it from its beginning",
+        )
+    content, record = module.trained_record(data, plan, threads=threads, progress=progress, **kept)
     record |= {
         "schema": "coread-training",
         "version": 1,
@@ -145,3 +164,14 @@ def train_to(
         json.dumps(record, indent=2, sort_keys=True) + "\n", encoding="utf-8"
     )
     return dict(record)
+
+
+def _digest(data: Path) -> str:
+    """SHA-256 of a file, or of all files of a folder with their names."""
+    total = hashlib.sha256()
+    for path in sorted(p for p in data.rglob("*") if p.is_file()) if data.is_dir() else [data]:
+        with path.open("rb") as file:
+            total.update(
+                f"{path.relative_to(data)} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode()
+            )
+    return total.hexdigest()
