@@ -45,6 +45,10 @@ Out = Annotated[Path | None, typer.Option("--out", help="Where to write; the end
 Force = Annotated[bool, typer.Option("--force", help="Write over what is there.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output, nothing else there.")]
 Jobs = Annotated[int, typer.Option("--jobs", min=1, help="Local processes.")]
+Models = Annotated[
+    Path | None,
+    typer.Option("--models", help="Folder of the site's models; that of the settings unless given."),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no summary.")]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Log more; an error brings its trace.")]
 

@@ -46,7 +46,7 @@ def demo(
         with progress_bar(quiet=quiet) as progress:
             sources = studies or [_simulate(folder / "simulated", jobs, progress)]
             _take_in(store, sources, progress)
-            _process(store, jobs, progress)
+            _process(store, jobs, settings.models, progress)
         if serve:
             serve_library(store, settings, quiet=quiet)
         else:
@@ -73,13 +73,13 @@ def _take_in(store: Any, sources: list[Path], progress: Callable[[float, str], N
             say(f"{entry.role}: {entry.path}: {entry.reason}")
 
 
-def _process(store: Any, jobs: int, progress: Callable[[float, str], None]) -> None:
+def _process(store: Any, jobs: int, models: Path, progress: Callable[[float, str], None]) -> None:
     from coread.execution import ProcessPool
     from coread.workflow.jobs import enqueue_all, progress_of, worker
 
-    asked = enqueue_all(store)
+    asked = enqueue_all(store, models)
     with ProcessPool(jobs) as pool:
-        work = worker(store, pool)
+        work = worker(store, pool, models=models)
         work.start()
         try:
             while True:

@@ -15,6 +15,7 @@ from coread.cli.common import (
     Exit,
     Force,
     Json,
+    Models,
     Quiet,
     Verbose,
     check_target,
@@ -23,6 +24,7 @@ from coread.cli.common import (
     say,
     setup,
 )
+from coread.cli.settings import load
 from coread.errors import InputError
 
 app = typer.Typer(add_completion=False)
@@ -39,6 +41,7 @@ def read(
         str,
         typer.Option("--formats", help="Of sr,seg,map,fhir,html,pdf,rtstruct,stl,glb; comma between."),
     ] = "sr,seg,map,fhir,html",
+    models: Models = None,
     force: Force = False,
     json_: Json = False,
     quiet: Quiet = False,
@@ -47,7 +50,8 @@ def read(
     """Read studies and write what was found, with what became of every file.
 
     OUT gets summary.json and one folder a study with DICOM SR, SEG and maps, a FHIR bundle and a report.
-    Ends with 1 when files were refused or kept aside; each is listed with its reason.
+    Runs what the site has enabled, at the site's thresholds (`coread models`). Ends with 1 when files were
+    refused or kept aside; each is listed with its reason.
 
     Example: coread read STUDIES --out results
     """
@@ -56,10 +60,10 @@ def read(
         raise InputError("nothing to write to", "expected --out, --library or --json", "add one of them")
     if out is not None:
         check_target(out, force=force)
+    site = load(options={"models": models}).settings.models
     with _library(library) as store, progress_bar(quiet=quiet) as progress:
-        summary = _read(
-            store, inputs, out, tuple(f.strip() for f in formats.split(",") if f.strip()), progress
-        )
+        wanted = tuple(f.strip() for f in formats.split(",") if f.strip())
+        summary = _read(store, inputs, out, wanted, site, progress)
     if out is not None:
         text = json.dumps(summary, ensure_ascii=False, indent=2)
         (out / "summary.json").write_text(text + "\n", encoding="utf-8")
@@ -85,8 +89,15 @@ def _library(folder: Path | None) -> Iterator[Any]:
         yield library
 
 
-def _read(store: Any, inputs: list[Path], out: Path | None, formats: tuple[str, ...], progress: Any) -> Any:
-    from coread.workflow.analyzers import discover
+def _read(
+    store: Any,
+    inputs: list[Path],
+    out: Path | None,
+    formats: tuple[str, ...],
+    models: Path,
+    progress: Any,
+) -> Any:
+    from coread.workflow.analyzers import site_analyzers
     from coread.workflow.export import check_formats, export_results
     from coread.workflow.intake import ingest
     from coread.workflow.process import process_study
@@ -98,7 +109,7 @@ def _read(store: Any, inputs: list[Path], out: Path | None, formats: tuple[str, 
     intake = ingest(store, inputs, progress=lambda f, words: progress(0.3 * f, f"taking in: {words}"))
     mark_late_images(store, intake)
     studies = []
-    analyzers = discover()
+    analyzers = site_analyzers(models)
     for number, study in enumerate(intake.studies):
         share = 0.7 / len(intake.studies)
         base = 0.3 + share * number
@@ -135,6 +146,7 @@ def _study_entry(store: Any, study: str, outcomes: Any) -> dict[str, Any]:
             {
                 "name": o.name,
                 "version": o.card.version,
+                "operating_points": dict(o.provenance.settings),
                 "state": "done" if o.result else "not applicable" if o.not_applicable else "failed",
                 "words": o.not_applicable or o.failure or "",
                 "findings": [_finding(f) for f in o.result.findings] if o.result else [],

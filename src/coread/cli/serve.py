@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from coread.cli.common import Quiet, Verbose, say, setup
+from coread.cli.common import Models, Quiet, Verbose, say, setup
 from coread.cli.settings import Settings, load
 from coread.errors import InputError
 
@@ -24,6 +24,7 @@ def serve(
     port: Port = None,
     reader: Annotated[str | None, typer.Option("--reader", help="Identifier of the reader.")] = None,
     jobs: Annotated[int | None, typer.Option("--jobs", min=1, help="Worker processes.")] = None,
+    models: Models = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
@@ -32,7 +33,14 @@ def serve(
     Example: coread serve --library LIBRARY
     """
     setup(verbose=verbose)
-    options = {"library": library, "host": host, "port": port, "reader": reader, "jobs": jobs}
+    options = {
+        "library": library,
+        "host": host,
+        "port": port,
+        "reader": reader,
+        "jobs": jobs,
+        "models": models,
+    }
     settings = load(config, options=options).settings
     check_port(settings.host, settings.port)
     from coread.storage import Library
@@ -75,9 +83,9 @@ def serve_library(store: Any, settings: Settings, *, quiet: bool = False) -> Non
         ),
         rules=SiteRules(show_foreign_objects=settings.foreign_objects == "shown"),
     )
-    enqueue_all(store)
+    enqueue_all(store, settings.models)
     with ProcessPool(settings.jobs) as pool:
-        work = worker(store, pool, url=settings.database or None)
+        work = worker(store, pool, url=settings.database or None, models=settings.models)
         work.start()
 
         class Server(uvicorn.Server):
@@ -88,7 +96,7 @@ def serve_library(store: Any, settings: Settings, *, quiet: bool = False) -> Non
                         f"CoRead is at http://{settings.host}:{settings.port}/  (Ctrl-C ends it)", quiet=quiet
                     )
 
-        application = create_app(store, settings=server_settings, wake=work.wake)
+        application = create_app(store, settings=server_settings, models=settings.models, wake=work.wake)
         options = uvicorn.Config(
             application,
             host=settings.host,

@@ -23,6 +23,8 @@ class Settings:
 
     Attributes:
         library: Folder of the library: database, objects, logs.
+        models: Folder of the site's models: imported ones, and ``site.json`` with what runs at which
+            threshold.
         database: SQLAlchemy address of a PostgreSQL database; empty for SQLite in the library.
         host: Address to listen on.
         port: Port to listen on.
@@ -36,6 +38,7 @@ class Settings:
     """
 
     library: Path = Path(platformdirs.user_data_dir("coread", appauthor=False))
+    models: Path = Path(platformdirs.user_data_dir("coread", appauthor=False)) / "models"
     database: str = ""
     host: str = "127.0.0.1"
     port: int = 8765
@@ -111,7 +114,7 @@ def _take(values: dict[str, Any], sources: dict[str, str], name: str, value: Any
 
 def _convert(name: str, value: Any) -> Any:
     match name:
-        case "library":
+        case "library" | "models":
             return Path(value).expanduser()
         case "port" | "jobs":
             number = int(value)

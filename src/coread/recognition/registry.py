@@ -47,6 +47,7 @@ class Evaluation:
         left_out: Rows that were not used, with the reason.
         notes: What a reader of the figures should know.
         curve: Calibration of a model with one probability; empty for others.
+        threshold: At which figures of a model with one probability were measured.
     """
 
     model: str
@@ -59,6 +60,7 @@ class Evaluation:
     left_out: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
     curve: tuple[CalibrationBin, ...] = ()
+    threshold: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,14 @@ def check_weights(model: str) -> int:
     return len(read_weights(weights_file(known(model)), card(model).weights or ""))
 
 
-def evaluate(model: str, data: Path, *, part: Part | None = None, threads: int = 1) -> Evaluation:
+def evaluate(
+    model: str,
+    data: Path,
+    *,
+    part: Part | None = None,
+    threads: int = 1,
+    threshold: float | None = None,
+) -> Evaluation:
     """Return what a model reaches on labelled data.
 
     Args:
@@ -119,18 +128,30 @@ def evaluate(model: str, data: Path, *, part: Part | None = None, threads: int =
         data: File or folder in one of the layouts of `coread.recognition.labelled` that fits the model.
         part: Of a file with parts.
         threads: Of ONNX Runtime.
+        threshold: Of the site, for a model that has `scored`; the card's where none is given.
 
     Raises:
         InputError: There is no such model, or nothing at the path.
         DataError: The data are not of a layout that fits.
     """
     module: Any = importlib.import_module(MODELS[known(model)])
-    result: Evaluation = module.evaluate(data, part=part, threads=threads)
+    result: Evaluation
+    if threshold is None:
+        result = module.evaluate(data, part=part, threads=threads)
+    else:
+        found = scored(model, data, part=part, threads=threads)
+        result = evaluation_of(model, replace(found, threshold=threshold))
     own = (
         f"Trained on: {card(model).training_data.split('. ')[0]}. Cases that are also in there were seen: on "
         "them these figures are too good; the card tells those of unseen cases."
     )
     return replace(result, notes=(*result.notes, own))
+
+
+def finding(model: str) -> str | None:
+    """Return what a model's operating point is for, or None where a site can't choose one."""
+    module = importlib.import_module(MODELS[known(model)])
+    return module.FINDING if hasattr(module, "scored") else None
 
 
 def scored(model: str, data: Path, *, part: Part | None = None, threads: int = 1) -> Scored:
@@ -168,6 +189,7 @@ def evaluation_of(model: str, found: Scored) -> Evaluation:
         found.left_out,
         found.notes,
         calibration_curve(found.labels, found.scores),
+        found.threshold,
     )
 
 

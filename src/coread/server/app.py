@@ -36,7 +36,7 @@ from coread.server.security import Guard
 from coread.server.settings import ServerSettings
 from coread.server.site import Sessions, Site
 from coread.storage import Library, utc_now
-from coread.workflow.analyzers import Registered, discover
+from coread.workflow.analyzers import Registered, known_analyzers
 
 STATIC = Path(__file__).parent / "static"
 _API = (
@@ -63,6 +63,7 @@ def create_app(
     clock: Callable[[], datetime] = utc_now,
     rng: random.Random | None = None,
     analyzers: Sequence[Registered] | None = None,
+    models: Path | None = None,
     wake: Callable[[], None] = lambda: None,
     page: Path = STATIC,
 ) -> FastAPI:
@@ -73,7 +74,8 @@ def create_app(
         settings: What the site has chosen.
         clock: Gives the present time with its offset.
         rng: Source of session tokens; the system's unless a test hands in another.
-        analyzers: Whose cards are known; those that are installed unless given.
+        analyzers: Whose cards are known; those that are installed or imported unless given.
+        models: Folder of the site's models; None for the installed ones as their cards say.
         wake: Called when there is new work in the queue.
         page: Folder of the built reading page.
     """
@@ -92,10 +94,11 @@ def create_app(
         library=library,
         clock=clock,
         settings=settings,
-        analyzers=tuple(discover() if analyzers is None else analyzers),
+        analyzers=tuple(known_analyzers(models) if analyzers is None else analyzers),
         sessions=Sessions(rng),
         pixels=PixelCache(settings.cache_bytes),
         wake=wake,
+        models=models,
     )
     problems.install(app)
     api = APIRouter(prefix="/api/v1", responses={status: {"model": Problem} for status in _REFUSALS})

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Annotated
 
@@ -62,6 +63,7 @@ class Site:
     sessions: Sessions
     pixels: PixelCache = field(repr=False)
     wake: Callable[[], None] = field(default=lambda: None, repr=False)
+    models: Path | None = None
 
     def second_reading(self, caller: Caller) -> SecondReading:
         """Return everything that a caller may do and see."""

@@ -88,6 +88,7 @@ class LocalValidation:
         patients: How many.
         metrics: Figures by name.
         curve: Calibration; empty where there is none.
+        threshold: At which figures of one probability were measured, or None.
         date: Of the measurement.
         software: That measured.
     """
@@ -98,6 +99,7 @@ class LocalValidation:
     patients: int
     metrics: Mapping[str, SiteFigure]
     curve: tuple[CurveBin, ...]
+    threshold: float | None
     date: str
     software: str
 

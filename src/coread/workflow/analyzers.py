@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import logging
 import tomllib
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import resources
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from coread.core import Analyzer, Card, card_from_table
 from coread.errors import CoreadError, DataError, InputError
+from coread.workflow.models import SiteEntry, kept_model, site_entries
 
 GROUP = "coread.analyzers"
 logger = logging.getLogger(__name__)
+
+
+@runtime_checkable
+class Adjustable(Protocol):
+    """An analyzer whose operating points a site can choose."""
+
+    def with_thresholds(self, thresholds: Mapping[str, float]) -> Analyzer:
+        """Return the same at other thresholds, by finding."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,20 +37,46 @@ class Registered:
         name: Of its entry point; unique.
         card: What it is for.
         target: ``module:Class``.
-        distribution: The package that brings it.
+        distribution: The package that brings it; ``imported`` for a model from outside.
+        settings: What provenance says of its operating points.
+        thresholds: Chosen by the site, by finding; empty for those of the card.
+        refusal: Why it must not run although the site wants it, or None.
+        entry: Of an imported model, or None.
     """
 
     name: str
     card: Card
     target: str
     distribution: str
+    settings: Mapping[str, str] = field(default_factory=dict)
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+    refusal: str | None = None
+    entry: SiteEntry | None = None
 
     def load(self) -> Analyzer:
-        """Return the analyzer, its module imported now.
+        """Return the analyzer at its operating points, its module imported now.
 
         Raises:
-            DataError: The entry point does not lead to an analyzer.
+            DataError: The entry point does not lead to an analyzer, or the files of an imported model can't
+                be used; or the site may not run it, with the reason.
         """
+        if self.refusal is not None:
+            raise DataError(
+                f"{self.name} was not run: {self.refusal}",
+                "thresholds and weights that belong together",
+                f"`coread models show {self.name}` tells more",
+            )
+        made = self._made()
+        if not self.thresholds:
+            return made
+        if not isinstance(made, Adjustable):
+            raise DataError(f"{self.name} takes no threshold of the site", "an analyzer that does")
+        return made.with_thresholds(self.thresholds)
+
+    def _made(self) -> Analyzer:
+        if self.entry is not None and self.entry.folder is not None:
+            changed = (self.entry.folder / "card.toml").stat().st_mtime_ns
+            return kept_model(str(self.entry.folder), self.entry.weights, self.entry.preparation, changed)
         made = EntryPoint(self.name, self.target, GROUP).load()()
         if not isinstance(made, Analyzer):
             raise DataError(f"{self.target} has no `analyze`", "an analyzer is a class with that method")
@@ -85,6 +123,52 @@ def _registered(found: Iterable[EntryPoint]) -> Iterable[Registered]:
         seen.add(point.name)
         distribution = point.dist.name if point.dist else "unknown"
         yield Registered(point.name, card, point.value, distribution)
+
+
+def site_analyzers(folder: Path | None) -> tuple[Registered, ...]:
+    """Return every analyzer that a site lets run, each at the site's operating points.
+
+    A model that the site has switched off, or has imported and not enabled, is left out. One whose weights
+    are others than those that the site decided about stays in and says so instead of running.
+
+    Args:
+        folder: Of the site's models; None for what is installed, as its cards say.
+
+    Raises:
+        DataError: The site's file is damaged.
+    """
+    if folder is None:
+        return discover()
+    entries = site_entries(folder)
+    found = [_of_site(each, entries.get(each.name)) for each in known_analyzers(folder)]
+    return tuple(registered for registered in found if registered is not None)
+
+
+def known_analyzers(folder: Path | None) -> tuple[Registered, ...]:
+    """Return every analyzer that is installed or imported, whether the site lets it run or not.
+
+    Raises:
+        DataError: The site's file is damaged.
+    """
+    installed = discover()
+    names = {registered.name for registered in installed}
+    imported = (
+        Registered(name, entry.card, "", "imported", entry=entry)
+        for name, entry in ({} if folder is None else site_entries(folder)).items()
+        if entry.folder is not None and entry.card is not None and name not in names
+    )
+    return (*installed, *imported)
+
+
+def _of_site(registered: Registered, entry: SiteEntry | None) -> Registered | None:
+    if entry is None:
+        return registered
+    state, why = entry.standing()
+    if state == "off":
+        return None
+    thresholds = {name: point.threshold for name, point in entry.points.items()}
+    refusal = why if state == "refused" else None
+    return replace(registered, settings=entry.settings(), thresholds=thresholds, refusal=refusal)
 
 
 def in_running_order(registered: Iterable[Registered]) -> tuple[Registered, ...]:

@@ -23,12 +23,20 @@ REGION_MODALITIES = ("SEG", "RTSTRUCT")
 
 def enqueue(library: Library, study: str, analyzers: Sequence[Registered], *, priority: int = 0) -> Job:
     """Ask for a study to be processed; the same acquired content and the same analyzers give the same job."""
-    parts = [f"{r.name} {r.card.version} {r.card.weights}" for r in analyzers]
+    parts = [_identity(registered) for registered in analyzers]
     for series in library.instances.series(study, scope="acquired"):
         stored = library.instances.instances(series.uid, scope="acquired")
         parts += sorted(instance.digest for instance in stored)
     key = f"{study} {hashlib.sha256(chr(10).join(parts).encode()).hexdigest()[:32]}"
     return library.jobs.enqueue(JOB_KIND, key, {"study": study}, priority=priority, subject=study)
+
+
+def _identity(registered: Registered) -> str:
+    """What must be the same for work to be the same: version, weights, the site's thresholds."""
+    card = registered.card
+    site = [f"{name}={value!r}" for name, value in sorted(registered.thresholds.items())]
+    refused = ["refused"] if registered.refusal else []
+    return " ".join([registered.name, card.version, str(card.weights), *site, *refused])
 
 
 def process_study(

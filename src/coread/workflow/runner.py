@@ -185,12 +185,18 @@ def _provenance(registered: Registered, inputs: Inputs | None, start: datetime, 
         weights_digest=registered.card.weights,
         mode=registered.card.mode,
         inputs={} if inputs is None else _hashes(inputs),
-        settings={} if registered.card.threshold is None else {"threshold": repr(registered.card.threshold)},
+        settings=_operating_points(registered),
         seed=None,
         software=f"coread {version('coread')}",
         start=start,
         end=end,
     )
+
+
+def _operating_points(registered: Registered) -> dict[str, str]:
+    if registered.settings or registered.card.threshold is None:
+        return dict(registered.settings)
+    return {"threshold": repr(registered.card.threshold), "threshold_source": "card"}
 
 
 def _hashes(inputs: Inputs) -> dict[str, str]:

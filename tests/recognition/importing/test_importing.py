@@ -47,9 +47,9 @@ licence = "CC-BY-NC-4.0"
 
 @pytest.fixture
 def card(tmp_path: Path):
-    def write(more: str = "") -> Path:
+    def write(more: str = "", kind: str = "segment") -> Path:
         path = tmp_path / "card.toml"
-        path.write_text(CARD + more, encoding="utf-8")
+        path.write_text(CARD.replace('kind = "segment"', f'kind = "{kind}"') + more, encoding="utf-8")
         return path
 
     return write
@@ -401,7 +401,7 @@ def test_chexnet_checkpoint_answers_as_its_network_does(tmp_path: Path, card) ->
     network = seeded(densenet121(3, 14))
     path = tmp_path / "m-25012018.pth.tar"
     torch.save({"epoch": 7, "state_dict": old_names(network.state_dict()), "best_loss": 0.2}, path)
-    model = import_model(path, name="chexnet", card=card(), out=tmp_path / "models")
+    model = import_model(path, name="chexnet", card=card(kind="classify"), out=tmp_path / "models")
     film = np.random.default_rng(0).integers(0, 255, (300, 260)).astype(np.uint8)
     image = Image(film, ImagePlane(film.shape), "stored", Acquisition("DX"))
     got = model.classify(image)
@@ -422,7 +422,7 @@ def test_torchxrayvision_state_dict_comes_in_and_its_pickle_does_not(tmp_path: P
     network = seeded(densenet121(1, 18))
     path = tmp_path / "xrv.pt"
     torch.save({**network.state_dict(), "op_threshs": torch.full((18,), 0.5)}, path)
-    model = import_model(path, name="xrv", card=card(), out=tmp_path / "models")
+    model = import_model(path, name="xrv", card=card(kind="classify"), out=tmp_path / "models")
     assert model.specification.outputs[-1] == "Enlarged cardiomediastinum"
     film = np.array([[0.0, 255.0]])
     np.testing.assert_allclose(model.specification.intensities[0].of(film), [[-1024, 1024]])
@@ -437,7 +437,7 @@ def test_a_densenet_of_unknown_outputs_asks_for_their_names(tmp_path: Path, card
     path = tmp_path / "five.pt"
     torch.save(densenet121(3, 5).state_dict(), path)
     with pytest.raises(DataError, match="name the outputs"):
-        import_model(path, name="five", card=card(), out=tmp_path / "models")
+        import_model(path, name="five", card=card(kind="classify"), out=tmp_path / "models")
     names = '\n[import]\noutputs = ["a", "b", "c", "d"]\n'
     with pytest.raises(DataError, match=r"5 outputs.*4 labels"):
         import_model(path, name="five", card=card(names), out=tmp_path / "models")

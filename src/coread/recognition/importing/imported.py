@@ -6,10 +6,10 @@ import dataclasses
 import hashlib
 import json
 import tomllib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,8 +33,10 @@ from coread.core import (
 from coread.core.vocabulary import OTHER_FINDING, findings
 from coread.errors import DataError, InputError, NotApplicableError
 from coread.recognition.importing.conversion import load_script, torch_predictor
+from coread.recognition.importing.draft import description
+from coread.recognition.importing.fit import check_answer, check_input
 from coread.recognition.importing.source import read_json
-from coread.recognition.importing.specification import Specification, specification_from_table
+from coread.recognition.importing.specification import Specification
 from coread.recognition.inference import (
     Cancel,
     Predict,
@@ -74,6 +76,7 @@ class ImportedModel:
         predict: Of windows.
         notes: What was assumed at import.
         difference: Between ONNX and the original, relative; None where the original runs.
+        thresholds: Of outputs, by name; an output without one has no opinion.
     """
 
     name: str
@@ -83,6 +86,27 @@ class ImportedModel:
     predict: Predict
     notes: tuple[str, ...] = ()
     difference: float | None = None
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """What an operating point can be chosen for: every output of a classifier."""
+        return self.specification.outputs if self.specification.task == "classify" else ()
+
+    def with_thresholds(self, thresholds: Mapping[str, float]) -> Self:
+        """Return the same at the site's thresholds.
+
+        Raises:
+            InputError: One is for something that the model has no output for.
+        """
+        unknown = sorted(set(thresholds) - set(self.outputs))
+        if unknown:
+            raise InputError(
+                f"a threshold for {', '.join(unknown)}",
+                f"one of {', '.join(self.outputs) or 'none: the model outlines'}",
+                f"choose thresholds of {self.name} again",
+            )
+        return replace(self, thresholds={**self.thresholds, **thresholds})
 
     def probabilities(
         self,
@@ -207,8 +231,8 @@ class ImportedModel:
     def analyze(self, inputs: Inputs) -> Result:
         """Return regions of the volumes or findings on the images.
 
-        A classifier without a threshold chosen on these weights, and every class of one with several,
-        has no opinion: its numbers are shown and said to be not calibrated.
+        A class without a threshold chosen with these weights has no opinion: its numbers are shown and
+        said to have no operating point.
 
         Raises:
             NotApplicableError: There is nothing of the kind that the model takes.
@@ -236,21 +260,29 @@ class ImportedModel:
             for key, image in inputs.images.items()
             for name, value in self.classify(image).items()
         )
-        notes.append(
-            Note("gate", "not-calibrated", "No operating point was chosen for these weights on local data.")
-        )
+        silent = [name for name in said.outputs if name not in self.thresholds]
+        if silent:
+            words = f"No operating point was chosen with these weights for {', '.join(silent)}."
+            notes.append(Note("gate", "not-calibrated", words))
         return Result(findings=found, notes=tuple(notes))
 
     def _finding(self, key: str, name: str, value: float) -> Finding:
         words = name.replace("_", " ").lower()
         words = _OTHER_WORDS.get(words, words)
         concept = next((c for c in findings() if c.meaning.lower() == words), OTHER_FINDING)
+        threshold = self.thresholds.get(name)
+        present = threshold is not None and value >= threshold
         return Finding(
             id=f"{self.name}:{key}:{name}",
             concept=concept,
-            status="no_opinion",
+            status="no_opinion" if threshold is None else "present" if present else "absent",
             origin=Model(self.name, self.card.version, self.digest, self.card.mode),
-            probability=Probability(min(max(value, 0.0), 1.0), None, 0.5, calibrated=False),
+            probability=Probability(
+                min(max(value, 0.0), 1.0),
+                None,
+                0.5 if threshold is None else threshold,
+                calibrated=threshold is not None and self.card.calibration is not None,
+            ),
             comment=f"output {name!r} of the network",
         )
 
@@ -302,24 +334,45 @@ def load_imported(folder: Path, *, threads: int = 1) -> ImportedModel:
         raise DataError(
             f"{file} with SHA-256 {digest}", f"{card.weights}, as the card says", "import it again"
         )
-    predict = (
-        network_predictor(Network(content, threads=threads))
-        if file == "model.onnx"
-        else torch_predictor(load_script(folder / file))
-    )
+    checked, specification = description(folder)
+    network = Network(content, threads=threads) if file == "model.onnx" else None
+    predict = network_predictor(network) if network else torch_predictor(load_script(folder / file))
+    if specification != checked:  # the card was filled or corrected since the import
+        if network is not None:
+            check_input(network, specification)
+        check_answer(predict, specification)
+    if card.kind != specification.task:
+        raise DataError(
+            f"a card of kind {card.kind!r} for a network that is to {specification.task}",
+            "the same in both",
+            "correct kind, or task in the table [import] of the card",
+        )
     return ImportedModel(
         str(document["name"]),
         card,
         digest,
-        specification_from_table(document["specification"]),
+        specification,
         predict,
         tuple(document.get("notes", ())),
         document.get("difference"),
+        card_thresholds(card, specification),
     )
 
 
+def card_thresholds(card: Card, specification: Specification) -> dict[str, float]:
+    """Return the threshold of a card by the output that it is for.
+
+    That is the only output, or the second of two that exclude each other; a card of several has none.
+    """
+    outputs = specification.outputs
+    alone = len(outputs) == 1 or (len(outputs) == 2 and specification.activation != "sigmoid")
+    if card.threshold is None or specification.task != "classify" or not alone:
+        return {}
+    return {outputs[-1]: card.threshold}
+
+
 def model_document(
-    name: str, file: str, digest: str, specification: Specification, **more: Any
+    name: str, file: str, digest: str, specification: Specification | None, **more: Any
 ) -> dict[str, Any]:
     """Return what ``model.json`` holds."""
     return {
@@ -328,6 +381,8 @@ def model_document(
         "name": name,
         "file": file,
         "sha256": digest,
-        "specification": json.loads(json.dumps(dataclasses.asdict(specification))),
+        "specification": None
+        if specification is None
+        else json.loads(json.dumps(dataclasses.asdict(specification))),
         **more,
     }

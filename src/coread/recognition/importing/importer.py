@@ -17,6 +17,8 @@ from coread.recognition.importing.checkpoints import read_checkpoint, state_dict
 from coread.recognition.importing.chest_films import read_densenet
 from coread.recognition.importing.conversion import check_same, load_script, onnx_of, torch_predictor
 from coread.recognition.importing.densenet import current_names
+from coread.recognition.importing.draft import Draft, blank_card, read_draft
+from coread.recognition.importing.fit import check_answer, check_input
 from coread.recognition.importing.imported import ImportedModel, load_imported, model_document, read_card
 from coread.recognition.importing.lungmask import read_lungmask
 from coread.recognition.importing.monai_bundle import read_bundle
@@ -81,11 +83,7 @@ def import_model(
             says something else.
         MissingExtraError: torch is needed and not installed.
     """
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
-        raise InputError(f"the name {name!r}", "letters, digits, - and _")
-    target = out / name
-    if target.exists() and not force:
-        raise InputError(f"{target} is there already", "a new name", "choose another, or use --force")
+    target = _target(name, out, force=force)
     said, table, text = read_card(card)
     read = _read(source, format_of(source), table)
     if read.specification is None:
@@ -106,29 +104,91 @@ def import_model(
             "an operating point chosen with exactly these weights",
             f'leave both out, or add weights = "{digest}" if they were chosen with them',
         )
+    line = "" if said.weights else f'weights = "{digest}"\n'
+    _write(target, read, specification, file, content, line + text, difference, notes, threads=threads)
+    return load_imported(target, threads=threads)
+
+
+def import_draft(source: Path, *, name: str, out: Path, force: bool = False) -> Draft:
+    """Return a model from outside, written as `import_model` does, with a card to fill.
+
+    What the files tell is in the card already. Nothing runs until it is complete: `load_imported` checks
+    it against the network then.
+
+    Args:
+        source: As `import_model`; TorchScript and files whose outputs only a card can name need one at once.
+        name: Of the model here.
+        out: Folder in which the folder ``name`` is made.
+        force: Whether an existing one is replaced.
+
+    Raises:
+        InputError: A name that can't be used, or that is taken.
+        DataError: The files can't be used, or only a card can say how.
+        MissingExtraError: torch is needed and not installed.
+    """
+    target = _target(name, out, force=force)
+    read = _read(source, format_of(source), {})
+    if read.specification is not None:
+        file, content, difference, notes = _runnable(read, read.specification)
+    elif read.onnx is not None:
+        file, content, difference, notes = "model.onnx", read.onnx, None, ()
+    else:
+        raise DataError(
+            f"{source.name}, which says nothing of what it takes",
+            "a card with a table [import]",
+            "write one and add --card",
+        )
+    network = Network(content) if file == "model.onnx" else None
+    text = blank_card(name, hashlib.sha256(content).hexdigest(), read.specification, network)
+    _write(target, read, read.specification, file, content, text, difference, notes, threads=None)
+    return read_draft(target)
+
+
+def _target(name: str, out: Path, *, force: bool) -> Path:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
+        raise InputError(f"the name {name!r}", "letters, digits, - and _")
+    target = out / name
+    if target.exists() and not force:
+        raise InputError(f"{target} is there already", "a new name", "choose another, or use --force")
+    return target
+
+
+def _write(
+    target: Path,
+    read: Source,
+    specification: Specification | None,
+    file: str,
+    content: bytes,
+    card: str,
+    difference: float | None,
+    notes: tuple[str, ...],
+    *,
+    threads: int | None,
+) -> None:
+    """Write the folder of a model at once; it is read back first where `threads` are given."""
     document = model_document(
-        name,
+        target.name,
         file,
-        digest,
+        hashlib.sha256(content).hexdigest(),
         specification,
         format=read.format,
         source={path.name: _file_digest(path) for path in read.files},
         difference=difference,
         notes=[*read.notes, *notes],
     )
+    out = target.parent
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out) as folder:
-        made = Path(folder) / name
+        made = Path(folder) / target.name
         made.mkdir()
         (made / file).write_bytes(content)
         (made / "model.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-        line = "" if said.weights else f'weights = "{digest}"\n'
-        (made / "card.toml").write_text(line + text, encoding="utf-8")
-        load_imported(made, threads=threads)  # nothing is put in place that can't be read back
+        (made / "card.toml").write_text(card, encoding="utf-8")
+        if threads is not None:
+            load_imported(made, threads=threads)  # nothing is put in place that can't be read back
         if target.exists():
             shutil.rmtree(target)
         made.rename(target)
-    return load_imported(target, threads=threads)
 
 
 def _read(source: Path, kind: Format, table: Mapping[str, Any]) -> Source:
@@ -163,14 +223,11 @@ def _runnable(read: Source, said: Specification) -> tuple[str, bytes, float | No
     shape = (len(said.channels), *said.window)
     if read.onnx is not None:
         network = Network(read.onnx)
-        predict = network_predictor(network)
-        ((_, wanted),) = network.inputs.items()
-        _check_input(wanted, said)
-        said.check_network(shape[0], _outputs(predict, shape))
+        check_input(network, said)
+        check_answer(network_predictor(network), said)
         return "model.onnx", read.onnx, None, ()
     original = load_script(read.script) if read.script is not None else read.network
-    predict = torch_predictor(original)
-    said.check_network(shape[0], _outputs(predict, shape))
+    check_answer(torch_predictor(original), said)
     try:
         content = onnx_of(original, shape, script=read.script is not None)
         return "model.onnx", content, check_same(content, original, shape), ()
@@ -179,32 +236,6 @@ def _runnable(read: Source, said: Specification) -> tuple[str, bytes, float | No
             raise
         note = f"runs in torch as TorchScript, not converted: {error.came}"
         return "model.ts", read.script.read_bytes(), None, (note,)
-
-
-def _check_input(wanted: tuple[int | str, ...], said: Specification) -> None:
-    have = (len(said.channels), *said.window)
-    fits = len(wanted) == len(have) + 1 and all(
-        isinstance(w, str) or w is None or w == h for w, h in zip(wanted[1:], have, strict=True)
-    )
-    if not fits:
-        raise DataError(
-            f"a network whose input is {wanted}",
-            f"cases, {len(said.channels)} channels and a window of {said.window}",
-            "correct channels or window in the table [import] of the card",
-        )
-
-
-def _outputs(predict: Any, shape: tuple[int, ...]) -> int:
-    import numpy as np
-
-    try:
-        return int(predict(np.zeros((1, *shape), np.float32)).shape[1])
-    except (RuntimeError, IndexError, InputError) as error:
-        raise DataError(
-            f"the network refuses an input of {shape[0]} channels and {shape[1:]} ({str(error)[:200]})",
-            "channels and window as the network takes them",
-            "correct them in the table [import] of the card",
-        ) from error
 
 
 def _file_digest(path: Path) -> str:

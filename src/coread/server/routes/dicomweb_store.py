@@ -65,7 +65,7 @@ def _take_in(request: Request, site: Site, actor: str, study: str | None, conten
     summary = ingest_bytes(site.library, files, actor=actor, settings=IntakeSettings(offline=False))
     mark_late_images(site.library, summary)
     if summary.new_images:
-        enqueue_studies(site.library, summary.new_images)
+        enqueue_studies(site.library, summary.new_images, site.models)
         site.wake()
     stored: list[Attributes] = []
     nameless: list[Attributes] = []
