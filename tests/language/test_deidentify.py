@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import time
+import tomllib
+from pathlib import Path
+
 import pytest
 
-from coread.language.deidentify import deidentify
+from coread.language.deidentify import deidentify, identifiers
+
+LINES = tomllib.loads((Path(__file__).parent / "identifiers.toml").read_text("utf-8"))
 
 
 @pytest.mark.parametrize(
@@ -47,3 +53,29 @@ def test_medicine_stays(text: str) -> None:
 def test_twice_is_once() -> None:
     text = "Dr. Jane Smith, 03/14/2021, MRN: 1234567."
     assert deidentify(deidentify(text)) == deidentify(text)
+
+
+@pytest.mark.parametrize("language", ["en", "tr"])
+def test_recall_on_lines_of_many_kinds(language: str) -> None:
+    lines = LINES[language]["lines"]
+    left = [(word, deidentify(line)) for line, *gone in lines for word in gone if word in deidentify(line)]
+    total = sum(len(gone) for _, *gone in lines)
+    assert len(left) <= 0.01 * total, left
+
+
+@pytest.mark.parametrize("text", LINES["kept"]["lines"])
+def test_eponyms_numbers_and_scores_stay(text: str) -> None:
+    assert deidentify(text) == text
+
+
+@pytest.mark.parametrize("unit", ["MRN ", "Name: ", "12 ", "Abc ", "Dr. A. ", "discussed with "])
+def test_repetition_takes_no_more_than_its_length(unit: str) -> None:
+    """Ten times the text takes about ten times the time (a square would take a hundred times)."""
+
+    def seconds(length: int) -> float:
+        start = time.process_time()
+        identifiers(unit * (length // len(unit)))
+        return time.process_time() - start
+
+    seconds(1_000)
+    assert seconds(20_000) < 30 * max(seconds(2_000), 0.005)
