@@ -97,7 +97,7 @@ def _pairs(values: list[str]) -> dict[str, str]:
 
 def _study(kind: Kind, tables: list[Path], columns: dict[str, str], options: Any) -> Any:
     from coread.evaluation import studies
-    from coread.evaluation.tables import read_table
+    from coread.evaluation.table_files import read_table
 
     expected = 2 if kind == "froc" else 1
     if len(tables) != expected:
@@ -201,7 +201,7 @@ def _command(kind: Kind) -> None:
             out.mkdir(parents=True, exist_ok=True)
             text = jsonlib.dumps(document, ensure_ascii=False, indent=2, allow_nan=False)
             (out / "results.json").write_text(text + "\n", encoding="utf-8")
-            (out / "report.html").write_text(html(report, provenance), encoding="utf-8")
+            (out / "report.html").write_text(html(report, provenance, level=level), encoding="utf-8")
             block = metrics_block(report, ", ".join(p.name for p in tables), now.date().isoformat())
             (out / "card.toml").write_text(block, encoding="utf-8")
             say(f"{report.title}: {out / 'report.html'}", quiet=quiet)

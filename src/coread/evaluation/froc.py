@@ -8,10 +8,11 @@ from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from coread.errors import InputError
 from coread.evaluation.mrmc.obuchowski_rockette import Analysis, Fixed, analyse_figures
+from coread.evaluation.tables import binary, numbers, refuse_twice, row_numbers
 
 Floats = NDArray[np.float64]
 Figure = Literal[
@@ -74,7 +75,7 @@ class FrocStudy:
         )
 
 
-def froc_study(marks: pd.DataFrame, truth: pd.DataFrame) -> FrocStudy:
+def froc_study(marks: pd.DataFrame, truth: pd.DataFrame, *, positive: str | None = None) -> FrocStudy:
     """Return a study from its two tables.
 
     Args:
@@ -82,7 +83,8 @@ def froc_study(marks: pd.DataFrame, truth: pd.DataFrame) -> FrocStudy:
             elsewhere), ``lesion`` (for LL), ``rating``. A lesion without a mark has no row; of several marks
             on one lesion the highest counts.
         truth: One row a lesion, or a row without lesion for a case that has none: ``case``, ``diseased``
-            (0 or 1), ``lesion``, ``weight`` (optional; equal weights otherwise).
+            (0 or 1, or words for it), ``lesion``, ``weight`` (optional; equal weights otherwise).
+        positive: The value of ``diseased`` that counts as such, or None for the usual words.
 
     Raises:
         InputError: A column is missing, a mark names a case or lesion that truth does not know (row numbers
@@ -94,11 +96,14 @@ def froc_study(marks: pd.DataFrame, truth: pd.DataFrame) -> FrocStudy:
     case_index = {name: k for k, name in enumerate(cases)}
     diseased = np.zeros(len(cases), dtype=bool)
     of_case = truth["case"].astype(str).map(case_index).to_numpy()
-    diseased[of_case] = pd.to_numeric(truth["diseased"]).to_numpy() == 1
-    with_lesion = truth["lesion"].notna().to_numpy()
-    if (diseased[of_case] != with_lesion).any():
-        row = int(np.flatnonzero(diseased[of_case] != with_lesion)[0]) + 1
-        raise InputError(f"truth row {row}", "a diseased case has a lesion and a healthy one has none")
+    told = binary(truth["diseased"], "diseased", positive)
+    diseased[of_case[told]] = True
+    with_lesion = truth["lesion"].notna().to_numpy() & (truth["lesion"].astype(str).str.strip() != "")
+    wrong = (told != with_lesion) | (diseased[of_case] != told)
+    if wrong.any():
+        rows = ", ".join(map(str, row_numbers(truth[wrong])[:10]))
+        raise InputError(f"truth in rows {rows}", "a diseased case has a lesion and a healthy one has none")
+    refuse_twice(truth.assign(lesion=truth["lesion"].where(with_lesion, "none")), ("case", "lesion"))
     lesion_case = of_case[with_lesion].astype(np.intp)
     names = [
         (c, _plain(n))
@@ -108,7 +113,7 @@ def froc_study(marks: pd.DataFrame, truth: pd.DataFrame) -> FrocStudy:
     per_case = np.bincount(lesion_case, minlength=len(cases))
     weight = 1.0 / per_case[lesion_case]
     if "weight" in truth.columns and truth["weight"][with_lesion].notna().all():
-        weight = truth["weight"][with_lesion].to_numpy(dtype=np.float64)
+        weight = numbers(truth[with_lesion], "weight")
     sums = np.bincount(lesion_case, weights=weight, minlength=len(cases))
     if not np.allclose(sums[diseased], 1.0, atol=1e-6):
         bad = cases[int(np.flatnonzero(diseased & ~np.isclose(sums, 1.0, atol=1e-6))[0])]
@@ -121,21 +126,23 @@ def froc_study(marks: pd.DataFrame, truth: pd.DataFrame) -> FrocStudy:
     count = np.zeros((*shape, len(cases)), dtype=np.int64)
     m_index = {n: k for k, n in enumerate(modalities)}
     r_index = {n: k for k, n in enumerate(readers)}
-    columns = ("modality", "reader", "case", "kind", "lesion", "rating")
-    rows = zip(*(marks[c].tolist() for c in columns), strict=True)
-    for number, (m, r, c, kind, lesion, rating) in enumerate(rows, start=1):
-        cell = m_index[str(m)], r_index[str(r)]
-        case = case_index.get(str(c))
-        if case is None or not np.isfinite(float(rating)):
-            raise InputError(
-                f"mark in row {number}", f"expected a known case and a rating, got {c!r}, {rating!r}"
-            )
-        if kind == "NL":
-            highest[cell][case] = max(highest[cell][case], float(rating))
+    columns = ("modality", "reader", "case", "kind", "lesion")
+    for name in ("modality", "reader"):
+        if marks[name].isna().any():
+            rows = ", ".join(map(str, row_numbers(marks[marks[name].isna()])[:10]))
+            raise InputError(f"the {name} of marks is missing in rows {rows}", "expected a name")
+    ratings = numbers(marks, "rating")
+    cells = zip(*(marks[c].tolist() for c in columns), ratings.tolist(), row_numbers(marks), strict=True)
+    for m, r, c, kind, lesion, rating, number in cells:
+        cell, case = (m_index[str(m)], r_index[str(r)]), case_index.get(str(c))
+        key = -1 if case is None else lesion_index.get((case, _plain(lesion)), -1)
+        if case is None:
+            raise InputError(f"mark in row {number}", f"expected a case of the table of truth, got {c!r}")
+        if str(kind).strip().upper() == "NL":
+            highest[cell][case] = max(highest[cell][case], rating)
             count[cell][case] += 1
-        elif kind == "LL" and (case, _plain(lesion)) in lesion_index:
-            k = lesion_index[case, _plain(lesion)]
-            lesion_rating[cell][k] = max(lesion_rating[cell][k], float(rating))
+        elif str(kind).strip().upper() == "LL" and key >= 0:
+            lesion_rating[cell][key] = max(lesion_rating[cell][key], rating)
         else:
             raise InputError(
                 f"mark in row {number}", f"expected NL, or LL on a known lesion; got {kind}, {lesion}"
@@ -159,11 +166,18 @@ def _need(frame: pd.DataFrame, columns: tuple[str, ...], what: str) -> None:
 def figures(study: FrocStudy, figure: Figure) -> Floats:
     """Return a figure of merit for every modality and reader.
 
+    Raises:
+        InputError: The figure needs diseased or healthy cases and there are none.
+
     References:
         Chakraborty, Observer Performance Methods for Diagnostic Imaging, 2017; as in RJafroc.
     """
     if figure not in FIGURES:
         raise InputError(f"figure of merit {figure!r}", f"expected one of {', '.join(FIGURES)}")
+    if not study.diseased.any() and figure not in ("HrSp", "MaxNLF", "MaxNLFAllCases"):
+        raise InputError("no case is diseased", f"{figure} needs lesions")
+    if study.diseased.all() and figure in ("wAFROC", "AFROC", "HrAuc", "HrSp", "MaxNLF"):
+        raise InputError("every case is diseased", f"{figure} needs healthy cases", "use wAFROC1 or AFROC1")
     return _FIGURES[figure](study)
 
 
@@ -174,13 +188,45 @@ def analyse_froc(
 
     With the degrees of freedom of Hillis this equals the DBM analysis of the pseudovalues.
     """
-    found = figures(study, figure)
-    left_out = np.stack([figures(study.without(k), figure).ravel() for k in range(len(study.cases))])
-    count = len(study.cases)
-    cov = np.cov(left_out, rowvar=False, ddof=1) * (count - 1) ** 2 / count
+    found, cov = jackknife(study, figure)
     return analyse_figures(
         found, cov, study.modalities, study.readers, method="jackknife", fixed=fixed, level=level
     )
+
+
+def jackknife(study: FrocStudy, figure: Figure) -> tuple[Floats, Floats]:
+    """Return a figure of merit (modalities, readers) and its jackknife covariance (cells, cells)."""
+    found = figures(study, figure)
+    left_out = np.stack([figures(study.without(k), figure).ravel() for k in range(len(study.cases))])
+    count = len(study.cases)
+    cov = np.atleast_2d(np.cov(left_out, rowvar=False, ddof=1)) * (count - 1) ** 2 / count
+    return found, cov
+
+
+def froc_curve(false: ArrayLike, lesions: ArrayLike, cases: int) -> tuple[Floats, Floats]:
+    """Return false marks a case and the share of lesions found, at each rating, highest first.
+
+    Args:
+        false: (marks,) ratings of all false marks of one reader in one modality.
+        lesions: (lesions,) rating of each lesion, -inf where not marked.
+        cases: Number of cases.
+
+    Examples:
+        >>> froc_curve([2.0, 1.0], [3.0, 1.0, NONE], 4)
+        (array([0.  , 0.  , 0.25, 0.5 ]), array([0.        , 0.33333333, 0.33333333, 0.66666667]))
+    """
+    x, y = np.asarray(false, dtype=np.float64), np.asarray(lesions, dtype=np.float64)
+    marks = np.r_[x, y]
+    thresholds = np.r_[np.inf, np.unique(marks[marks > NONE])[::-1]]
+    found = [(values[None, :] >= thresholds[:, None]).sum(axis=1) for values in (x, y)]
+    return found[0] / cases, found[1] / y.size
+
+
+def afroc_curve(study: FrocStudy, modality: int, reader: int) -> tuple[Floats, Floats]:
+    """Return the share of healthy cases with a false mark and of lesions found, from (0, 0) to (1, 1)."""
+    false = study.highest_false[modality, reader][~study.diseased]
+    x, y = froc_curve(false[false > NONE], study.lesion_rating[modality, reader], false.size)
+    return np.r_[x, 1.0], np.r_[y, 1.0]
 
 
 def _psi(lower: Floats, upper: Floats, weight: Floats) -> float:

@@ -36,13 +36,41 @@ def wilson(successes: int, total: int, *, level: float = 0.95) -> Rate:
     """
     if not 0 <= successes <= total or total < 1:
         raise InputError(f"{successes} of {total}", "expected a count out of one or more")
+    return _wilson(successes / total, float(total), level, "Wilson")
+
+
+def clustered_proportion(hits: ArrayLike, clusters: ArrayLike, *, level: float = 0.95) -> Rate:
+    """Return a proportion of dependent cases, such as several images of a patient.
+
+    Wilson's interval with the effective number of cases p (1 - p) / v, where v is the variance of a ratio
+    over clusters, at most the number of cases; where all cases are alike, the number of clusters.
+
+    Args:
+        hits: (cases,) bool.
+        clusters: (cases,) what is independent.
+        level: Of the interval.
+
+    References:
+        Rao, Scott, Biometrics 48:577 (1992); Korn, Graubard, Survey Methodology 24:193 (1998).
+    """
+    x = np.asarray(hits, dtype=np.bool_)
+    groups = np.unique(np.asarray(clusters), return_inverse=True)[1].ravel()
+    if groups.shape != x.shape or not x.size:
+        raise InputError(f"{x.size} cases and {groups.size} clusters", "expected one cluster a case")
+    p, count = float(x.mean()), int(groups.max()) + 1
+    sums = np.bincount(groups, weights=x - p)
+    variance = count / max(count - 1, 1) * float(sums @ sums) / x.size**2
+    effective = min(p * (1 - p) / variance, float(x.size)) if variance > 1e-15 else float(count)
+    return _wilson(p, effective, level, "Wilson, effective number of clustered cases")
+
+
+def _wilson(p: float, total: float, level: float, method: str) -> Rate:
     z = float(stats.norm.ppf(0.5 + level / 2))
-    p = successes / total
     centre = (p + z**2 / (2 * total)) / (1 + z**2 / total)
     half = z / (1 + z**2 / total) * float(np.sqrt(p * (1 - p) / total + z**2 / (4 * total**2)))
-    low = 0.0 if successes == 0 else centre - half
-    high = 1.0 if successes == total else centre + half
-    return Rate(p, Interval(low, high, level, "Wilson"))
+    low = 0.0 if p == 0 else centre - half
+    high = 1.0 if p == 1 else centre + half
+    return Rate(p, Interval(low, high, level, method))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +97,7 @@ def operating_point(
     threshold: float,
     *,
     prevalence: float | None = None,
+    clusters: ArrayLike | None = None,
     level: float = 0.95,
 ) -> OperatingPoint:
     """Return what a test does; a score at or above the threshold is positive.
@@ -78,6 +107,7 @@ def operating_point(
         score: (cases,).
         threshold: In the score's unit.
         prevalence: At which predictive values are stated; the one of the table unless given.
+        clusters: (cases,) patient of each image, for the intervals of sensitivity and specificity.
         level: Of the intervals.
 
     References:
@@ -87,7 +117,12 @@ def operating_point(
     called = check_scores(score, sick.size)[:, 0] >= threshold
     tp, fn = int((called & sick).sum()), int((~called & sick).sum())
     fp, tn = int((called & ~sick).sum()), int((~called & ~sick).sum())
-    sens, spec = wilson(tp, tp + fn, level=level), wilson(tn, tn + fp, level=level)
+    if clusters is None:
+        sens, spec = wilson(tp, tp + fn, level=level), wilson(tn, tn + fp, level=level)
+    else:
+        of = np.asarray(clusters)
+        sens = clustered_proportion(called[sick], of[sick], level=level)
+        spec = clustered_proportion(~called[~sick], of[~sick], level=level)
     at = (tp + fn) / sick.size if prevalence is None else prevalence
     if not 0 < at < 1:
         raise InputError(f"prevalence {at:g}", "expected between 0 and 1")
@@ -133,8 +168,9 @@ def bootstrap_interval(
     """Return percentile intervals of sensitivity and specificity; whole clusters (patients) are drawn."""
     sick = check_truth(truth)
     called = check_scores(score, sick.size)[:, 0] >= threshold
-    names = np.arange(sick.size) if clusters is None else np.asarray(clusters)
-    groups = np.unique(names, return_inverse=True)[1].ravel()
+    groups = np.arange(sick.size)
+    if clusters is not None:
+        groups = np.unique(np.asarray(clusters), return_inverse=True)[1].ravel()
     count = int(groups.max()) + 1
     parts = np.array(
         [
@@ -142,7 +178,9 @@ def bootstrap_interval(
             for w in (called & sick, sick, ~called & ~sick, ~sick)
         ]
     )
-    weight = rng.multinomial(count, np.full(count, 1 / count), size=draws)
+    # clusters of equal counts are drawn together: the same distribution, and little memory
+    parts, times = np.unique(parts, axis=1, return_counts=True)
+    weight = rng.multinomial(count, times / count, size=draws)
     tp, m, tn, n = parts @ weight.T
     a = 0.5 - level / 2
     limits = [np.quantile(x[t > 0] / t[t > 0], [a, 1 - a]) for x, t in ((tp, m), (tn, n))]

@@ -59,13 +59,18 @@ def analyse_case_means(
     read = ~np.isnan(ratings)
     own = read.sum(axis=1).astype(np.float64)
     if (own < 2).any():
-        raise InputError("a reader read fewer than two cases of the class", f"{figure} needs two or more")
+        cell = int(np.flatnonzero(own < 2)[0])
+        who = f"reader {study.readers[cell % len(study.readers)]}"
+        where = study.modalities[cell // len(study.readers)]
+        raise InputError(
+            f"{who} read {int(own[cell])} cases of the class in {where}", f"{figure} needs two or more"
+        )
     right = (ratings >= threshold) == (figure == "sensitivity")
     means = (right & read).sum(axis=1) / own
     deviations = np.where(read, right - means[:, None], 0.0)
     common = read.astype(np.float64) @ read.T
-    weight = np.where(common > 1, common / np.maximum(common - 1, 1), 0.0) / np.outer(own, own)
-    cov = weight * (deviations @ deviations.T)
+    pairs = np.outer(own, own) - own[:, None] - own[None, :] + common
+    cov = np.divide(deviations @ deviations.T, pairs, out=np.zeros_like(common), where=common > 0)
     return analyse_figures(
         means.reshape(study.ratings.shape[:2]),
         cov,

@@ -17,6 +17,7 @@ from coread.evaluation.mrmc.study import ReaderStudy
 
 Floats = NDArray[np.float64]
 Fixed = Literal["none", "readers", "cases"]
+Design = Literal["every reader in every modality", "readers nested in modalities"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,25 +26,26 @@ class Components:
 
     Attributes:
         variance: Mean variance of a reader in a modality.
-        cov1: Same reader, other modality.
+        cov1: Same reader, other modality; None where readers are nested in modalities.
         cov2: Other reader, same modality.
         cov3: Other reader, other modality.
-        reader: Variance component of readers; may be negative.
-        interaction: Of reader by modality; may be negative.
+        reader: Variance component of readers (within modalities where nested); may be negative.
+        interaction: Of reader by modality; may be negative. None where nested.
     """
 
     variance: float
-    cov1: float
+    cov1: float | None
     cov2: float
     cov3: float
     reader: float
-    interaction: float
+    interaction: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class Test:
-    """The test that all modalities are equal: F, or chi-square where `df2` is None."""
+    """The test that all modalities are equal: ``F``, or ``chi-square`` where `df2` is None."""
 
+    name: str
     statistic: float
     df1: float
     df2: float | None
@@ -81,17 +83,19 @@ class Analysis:
     """What the analysis says.
 
     Attributes:
-        figures: (modalities, readers) figures of merit.
+        design: How readers and modalities are crossed.
+        figures: (modalities, readers) figures of merit; NaN where nested readers did not read.
         method: Of the covariance.
         fixed: What the conclusion is limited to: these readers, these cases, or nothing.
         components: None where cases are fixed.
-        mean_squares: ``T``, ``R``, ``TR``.
+        mean_squares: ``T``, ``R``, ``TR``; or ``T``, ``R(T)`` where readers are nested.
         test: That all modalities are equal.
         differences: Every pair of modalities.
         means: Every modality alone.
         by_reader: For fixed readers, every pair of modalities within each reader.
     """
 
+    design: Design
     figures: Floats
     method: str
     fixed: Fixed
@@ -109,7 +113,9 @@ def analyse(
     """Return the analysis of the areas under the curves.
 
     Args:
-        study: Every reader in every modality; readings of single cases may be missing.
+        study: Every reader in every modality, or every reader in one of them (readers nested in modalities);
+            readings of single cases may be missing, and cases may be nested in readers, groups of readers or
+            modalities.
         method: How the covariance over cases is estimated.
         fixed: ``none`` generalises to readers and cases, ``readers`` to cases only, ``cases`` to readers
             only.
@@ -117,7 +123,7 @@ def analyse(
 
     References:
         Obuchowski, Rockette, Communications in Statistics 24:285 (1995); Hillis, Statistics in Medicine
-        26:596 (2007).
+        26:596 (2007); readers nested in modalities: Hillis, Statistics in Medicine 33:330 (2014).
     """
     figures, cov = covariance(study, method)
     return analyse_figures(
@@ -148,9 +154,13 @@ def analyse_figures(
     """
     i, j = figures.shape
     if i < 2:
-        raise InputError(f"{i} modality", "a comparison needs two or more")
+        raise InputError(f"{i} modality", "a comparison needs two or more", "look at the modality alone")
+    read = ~np.isnan(figures)
+    if not read.all():
+        _check_nested(read, modalities, readers)
+        return _analyse_nested(figures, cov, modalities, method=method, fixed=fixed, level=level)
     if j < 2 and fixed != "readers":
-        raise InputError(f"{j} reader", "readers can't be a sample of one", "say fixed readers")
+        raise InputError(f"{j} reader", "readers can't be a sample of one", "give --fixed readers")
     squares = mean_squares(figures)
     comps = components(figures, cov)
     extra = max(comps.cov2 - comps.cov3, 0.0)
@@ -161,7 +171,7 @@ def analyse_figures(
         denominator = squares["TR"]
         test = _f_test(squares["T"], denominator, i - 1, (i - 1) * (j - 1))
     else:
-        denominator = comps.variance - comps.cov1 + (j - 1) * extra
+        denominator = comps.variance - (comps.cov1 or 0.0) + (j - 1) * extra
         test = _chi_test((i - 1) * squares["T"], denominator, i - 1)
     se = float(np.sqrt(2 * test.denominator / j))
     means = figures.mean(axis=1)
@@ -170,6 +180,7 @@ def analyse_figures(
         for a, b in combinations(range(i), 2)
     )
     return Analysis(
+        design="every reader in every modality",
         figures=figures,
         method=method,
         fixed=fixed,
@@ -179,6 +190,86 @@ def analyse_figures(
         differences=differences,
         means=tuple(mean_figure(figures, cov, k, modalities[k], fixed, level) for k in range(i)),
         by_reader=_by_reader(figures, cov, modalities, readers, level) if fixed == "readers" else (),
+    )
+
+
+def _check_nested(read: NDArray[np.bool_], modalities: tuple[str, ...], readers: tuple[str, ...]) -> None:
+    if (read.sum(axis=0) == 1).all():
+        return
+    lacking = [
+        f"reader {readers[r]} read nothing in {modalities[m]}"
+        for r in range(len(readers))
+        for m in range(len(modalities))
+        if not read[m, r]
+    ]
+    raise InputError(
+        "; ".join(lacking[:5]) + (f"; and {len(lacking) - 5} more" if len(lacking) > 5 else ""),
+        "the Obuchowski-Rockette analysis needs every reader in every modality, or every reader in one",
+        "leave these readers out, or use U-statistics",
+    )
+
+
+def _analyse_nested(
+    figures: Floats, cov: Floats, modalities: tuple[str, ...], *, method: str, fixed: Fixed, level: float
+) -> Analysis:
+    """Return the analysis of readers nested in modalities.
+
+    With unequal numbers of readers their harmonic mean stands for the number; for two modalities that is
+    the variance of the difference itself.
+    """
+    read = ~np.isnan(figures)
+    count = read.sum(axis=1).astype(np.float64)
+    i, rest = len(modalities), float(count.sum()) - len(modalities)
+    if rest < 1 and fixed != "readers":
+        raise InputError(
+            "one reader in each modality", "readers can't be a sample of one", "say fixed readers"
+        )
+    means = np.nanmean(figures, axis=1)
+    within = float(np.nansum((figures - means[:, None]) ** 2) / rest) if rest else float("nan")
+    modality = np.nonzero(read)[0]
+    c = cov[np.ix_(read.ravel(), read.ravel())]
+    same = modality[:, None] == modality[None, :]
+    other = ~np.eye(len(modality), dtype=bool)
+    variance, cov3 = float(np.diag(c).mean()), float(c[~same].mean())
+    cov2 = float(c[same & other].mean()) if (same & other).any() else 0.0
+    extra = max(cov2 - cov3, 0.0)
+
+    def denominator(readers: float) -> float:
+        if fixed == "readers":
+            return variance - cov3 + (readers - 1) * extra
+        return within + (readers * extra if fixed == "none" else 0.0)
+
+    def df(value: float) -> float | None:
+        return None if fixed == "readers" else value**2 / (within**2 / rest) if within > 0 else float("inf")
+
+    everyone = float(i / (1 / count).sum())
+    ms_t = float(everyone * ((means - means.mean()) ** 2).sum() / (i - 1))
+    total = denominator(everyone)
+    if fixed == "readers":
+        test = _chi_test((i - 1) * ms_t, total, i - 1)
+    else:
+        test = _f_test(ms_t, total, i - 1, df(total) or float("inf"))
+    differences = []
+    for a, b in combinations(range(i), 2):
+        pair = float(2 / (1 / count[a] + 1 / count[b]))
+        value = denominator(pair)
+        se = float(np.sqrt(2 * value / pair))
+        differences.append(
+            _contrast(modalities[a], modalities[b], None, means[a] - means[b], se, df(value), level)
+        )
+    return Analysis(
+        design="readers nested in modalities",
+        figures=figures,
+        method=method,
+        fixed=fixed,
+        components=None
+        if fixed == "cases"
+        else Components(variance, None, cov2, cov3, within - variance + cov2, None),
+        mean_squares={"T": ms_t, "R(T)": within},
+        test=test,
+        differences=tuple(differences),
+        means=tuple(mean_figure(figures, cov, k, modalities[k], fixed, level) for k in range(i)),
+        by_reader=(),
     )
 
 
@@ -230,14 +321,14 @@ def _f_test(ms_t: float, denominator: float, df1: float, df2: float) -> Test:
     if denominator <= 0:
         raise AnalysisError("the variance of the difference is 0", "expected readings that differ")
     f = ms_t / denominator
-    return Test(f, df1, df2, float(stats.f.sf(f, df1, df2)), denominator)
+    return Test("F", f, df1, df2, float(stats.f.sf(f, df1, df2)), denominator)
 
 
 def _chi_test(numerator: float, denominator: float, df: float) -> Test:
     if denominator <= 0:
         raise AnalysisError("the variance of the difference is 0 or less", "expected readings that differ")
     x2 = numerator / denominator
-    return Test(x2, df, None, float(stats.chi2.sf(x2, df)), denominator)
+    return Test("chi-square", x2, df, None, float(stats.chi2.sf(x2, df)), denominator)
 
 
 def _contrast(
@@ -263,10 +354,14 @@ def _contrast(
 def mean_figure(figures: Floats, cov: Floats, k: int, name: str, fixed: Fixed, level: float) -> Contrast:
     """Return one modality alone, from its own readers and their covariance."""
     i, j = figures.shape
-    own = cov.reshape(i, j, i, j)[k, :, k, :]
+    read = ~np.isnan(figures[k])
+    own = cov.reshape(i, j, i, j)[k, :, k, :][np.ix_(read, read)]
+    mine, j = figures[k][read], int(read.sum())
     cov2 = float((own.sum() - np.trace(own)) / (j * (j - 1))) if j > 1 else 0.0
-    estimate = float(figures[k].mean())
-    ms_r = float(figures[k].var(ddof=1)) if j > 1 else float("nan")
+    estimate = float(mine.mean())
+    ms_r = float(mine.var(ddof=1)) if j > 1 else float("nan")
+    if j < 2 and fixed != "readers":
+        raise InputError(f"{j} reader in {name}", "readers can't be a sample of one", "say fixed readers")
     if fixed == "cases":
         return _contrast(name, None, None, estimate, float(np.sqrt(ms_r / j)), j - 1, level)
     if fixed == "readers":

@@ -50,11 +50,13 @@ def power(
     """
     if pilot.components is None or len(pilot.figures) != 2 or readers < 2 or cases < 2:
         raise InputError("the pilot or the plan", "expected two modalities, covariances, two readers or more")
+    if pilot.components.cov1 is None or pilot.components.interaction is None:
+        raise InputError("readers nested in modalities", "expected a pilot with every reader in both")
     c, scale = pilot.components, pilot_cases / cases
     wanted = pilot.differences[0].estimate if effect is None else effect
     extra = scale * max(c.cov2 - c.cov3, 0.0)
-    alone = scale * (c.variance - c.cov1) - extra
-    ms_tr = max(c.interaction, 0.0) + alone
+    alone = scale * (c.variance - pilot.components.cov1) - extra
+    ms_tr = max(pilot.components.interaction, 0.0) + alone
     denominator = ms_tr + readers * extra
     noncentrality = (readers * wanted**2 / 2) / denominator
     df2 = denominator**2 / (ms_tr**2 / (readers - 1))

@@ -46,6 +46,11 @@ class ReaderStudy:
         """Whether every reader read every case in every modality."""
         return not bool(np.isnan(self.ratings).any())
 
+    @property
+    def read(self) -> NDArray[np.bool_]:
+        """(modalities, readers) whether a reader read anything in a modality."""
+        return np.asarray(~np.isnan(self.ratings).all(axis=2), dtype=np.bool_)
+
 
 def study_from_frame(frame: pd.DataFrame) -> ReaderStudy:
     """Return a study from a table with one row a reading.
@@ -74,6 +79,8 @@ def study_from_frame(frame: pd.DataFrame) -> ReaderStudy:
     rating = pd.to_numeric(table["rating"], errors="coerce")
     _refuse_rows(rating.isna() & table["rating"].notna(), "the rating is no number")
     _refuse_rows(~np.isfinite(rating.fillna(0.0)), "the rating is infinite")
+    for name in ("reader", "modality", "case"):
+        _refuse_rows(table[name].isna(), f"the {name} is missing")
     keys = table[["modality", "reader", "case"]].astype(str)
     _refuse_rows(keys.duplicated(keep=False), "the same reader, modality and case occur twice")
     spread = truth.groupby(keys["case"]).transform("nunique")

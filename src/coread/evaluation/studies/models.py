@@ -10,11 +10,19 @@ from scipy import stats
 from coread.errors import AnalysisError, InputError
 from coread.evaluation import survival as sv
 from coread.evaluation.calibration import calibration, equal_count_bins
+from coread.evaluation.operating import wilson
 from coread.evaluation.reclassification import integrated_discrimination, net_reclassification
 from coread.evaluation.roc import check_truth
 from coread.evaluation.smooth import smooth_calibration
-from coread.evaluation.studies.report import Options, StudyReport, Table, curves
-from coread.evaluation.tables import binary, need, numbers, score_columns, with_standard_names
+from coread.evaluation.studies.report import Line, Options, StudyReport, Table, curves
+from coread.evaluation.tables import (
+    binary,
+    need,
+    numbers,
+    refuse_twice,
+    score_columns,
+    with_standard_names,
+)
 from coread.evaluation.utility import check_probabilities, decision_curve, survival_decision_curve
 
 TAKEN = ("truth", "outcome", "cancer", "label", "time", "event", "status", "case", "row", "ttcancer")
@@ -24,8 +32,10 @@ THRESHOLDS = np.arange(1, 100) / 100
 def _truth_and_names(
     frame: pd.DataFrame, options: Options
 ) -> tuple[pd.DataFrame, np.ndarray, tuple[str, ...]]:
-    table = with_standard_names(frame, ("truth",))
+    table = with_standard_names(frame, ("truth", "case"))
     need(table, ("truth",))
+    if "case" in table.columns:
+        refuse_twice(table, ("case",))
     truth = check_truth(binary(table["truth"], "truth", options.positive))
     return table, truth, options.scores or score_columns(frame, taken=TAKEN)
 
@@ -41,22 +51,14 @@ def calibration_study(frame: pd.DataFrame, options: Options) -> StudyReport:
         "Slope and intercept of logit(outcome) on logit(p), jointly; calibration in the large with the "
         "slope fixed at 1; ECE over 10 bins of equal count; Wald intervals"
     )
-    rows, lines, errors = [], [], []
-    for name in names:
+    rows, scores, lines, errors = [], [], [], []
+    for k, name in enumerate(names):
         p = check_probabilities(numbers(table, name), truth.size)
         found = calibration(truth, p, level=options.level)
-        rows.append(
-            (
-                name,
-                found.slope.value,
-                found.slope.interval.low,
-                found.slope.interval.high,
-                found.intercept.value,
-                found.in_the_large.value,
-                found.brier.score,
-                found.ece,
-            )
-        )
+        limits = (found.slope, found.intercept, found.in_the_large)
+        rows.append((name, *(v for e in limits for v in (e.value, e.interval.low, e.interval.high))))
+        parts = found.brier
+        scores.append((name, parts.score, parts.reliability, parts.resolution, parts.uncertainty, found.ece))
         smooth = smooth_calibration(truth, p)
         report.results[name] = {
             "calibration": found,
@@ -65,33 +67,55 @@ def calibration_study(frame: pd.DataFrame, options: Options) -> StudyReport:
             "e_avg": smooth.mean,
         }
         errors.append((name, smooth.largest, smooth.ninetieth, smooth.mean))
-        lines.append((f"{name}, smooth", smooth.predicted, smooth.observed))
+        lines.append(Line(f"{name}, smooth", smooth.predicted, smooth.observed, colour=k))
         report.metrics[f"calibration_slope_{name}"] = (
             found.slope.value,
             found.slope.interval.low,
             found.slope.interval.high,
         )
         report.metrics[f"brier_{name}"] = (found.brier.score, None, None)
-        bins = equal_count_bins(p, 10)
-        kept = np.unique(bins)
-        lines.append(
-            (
-                name,
-                np.array([p[bins == b].mean() for b in kept]),
-                np.array([truth[bins == b].mean() for b in kept]),
-            )
-        )
-    report.tables.append(
-        Table(
-            "Calibration",
-            ("", "slope", "low", "high", "intercept", "in the large", "Brier", "ECE"),
-            tuple(rows),
-        )
+        lines.append(_tenths(name, truth, p, k, options.level))
+    heads: tuple[str, ...] = (
+        "",
+        "slope",
+        "low",
+        "high",
+        "intercept",
+        "low",
+        "high",
+        "in the large",
+        "low",
+        "high",
     )
-    report.plots.append(
-        ("Observed by predicted, tenths", curves(lines, "predicted", "observed", diagonal=True))
+    report.tables.append(Table("Calibration", heads, tuple(rows)))
+    heads = ("", "Brier", "reliability", "resolution", "uncertainty", "ECE, 10 bins of equal count")
+    report.tables.append(Table("Brier score and its parts, calibration error", heads, tuple(scores)))
+    heads = ("", "E-max", "E90", "E-avg (ICI)")
+    report.tables.append(Table("Distance of the smooth curve from the diagonal", heads, tuple(errors)))
+    report.methods.append(
+        "Smooth curve: lowess of outcome on prediction, span 2/3, no robustness iterations, as in rms"
     )
+    title = (
+        f"Observed by predicted, {truth.size} cases, {int(truth.sum())} with the outcome; smooth curve, and "
+        f"tenths of equal count with {options.level:.0%} Wilson intervals"
+    )
+    plot = curves(lines, "predicted probability", "observed share", diagonal=True)
+    report.plots.append((title, plot))
     return report
+
+
+def _tenths(name: str, truth: NDArray[np.bool_], p: NDArray[np.float64], k: int, level: float) -> Line:
+    bins = equal_count_bins(p, 10)
+    parts = [bins == b for b in np.unique(bins)]
+    rates = [wilson(int(truth[part].sum()), int(part.sum()), level=level) for part in parts]
+    return Line(
+        f"{name}, tenths",
+        np.array([p[part].mean() for part in parts]),
+        np.array([r.value for r in rates]),
+        band=(np.array([r.interval.low for r in rates]), np.array([r.interval.high for r in rates])),
+        colour=k,
+        markers=True,
+    )
 
 
 def utility_study(frame: pd.DataFrame, options: Options) -> StudyReport:
@@ -121,12 +145,14 @@ def utility_study(frame: pd.DataFrame, options: Options) -> StudyReport:
             found = decision_curve(truth, p, THRESHOLDS)
         report.results[name] = found
         shown = found.net_benefit > -0.05
-        lines.append((name, found.thresholds[shown], found.net_benefit[shown]))
+        lines.append(Line(name, found.thresholds[shown], found.net_benefit[shown]))
         rows.append((name, *(found.net_benefit[int(t * 100) - 1] for t in (0.05, 0.1, 0.2, 0.3, 0.5))))
     report.tables.append(
         Table("Net benefit", ("acting on", "5 %", "10 %", "20 %", "30 %", "50 %"), tuple(rows))
     )
-    report.plots.append(("Decision curves", curves(lines, "threshold probability", "net benefit")))
+    title = f"Decision curves, {count} cases; not shown below -0.05"
+    plot = curves(lines, "threshold probability", "net benefit a case")
+    report.plots.append((title, plot))
     if not options.horizon and len(names) > 1:
         _add_reclassification(report, truth, {n: every[n] for n in names})
     return report
@@ -158,7 +184,9 @@ def _add_reclassification(
 
 def survival_study(frame: pd.DataFrame, options: Options) -> StudyReport:
     """Return concordance, areas over time and Brier scores; S_<t> columns hold survival predicted at t."""
-    table = with_standard_names(frame, ("time", "event", "risk"))
+    table = with_standard_names(frame, ("time", "event", "risk", "case"))
+    if "case" in table.columns:
+        refuse_twice(table, ("case",))
     need(table, ("time", "event"))
     time, event = numbers(table, "time"), binary(table["event"], "event", options.positive)
     columns = {
@@ -171,7 +199,8 @@ def survival_study(frame: pd.DataFrame, options: Options) -> StudyReport:
         )
     risk = numbers(table, "risk") if "risk" in table.columns else 1 - numbers(table, columns[horizons[-1]])
     report = StudyReport("survival", "Survival predictions")
-    report.checks.append(f"{time.size} cases, {int(event.sum())} events")
+    size = f"{time.size} cases, {int(event.sum())} events"
+    report.checks.append(size)
     report.methods.append(
         "Conventions of R: deaths before censorings at equal times, weights 1/G(t-); Uno without truncation"
     )
@@ -202,7 +231,7 @@ def survival_study(frame: pd.DataFrame, options: Options) -> StudyReport:
                 z,
             )
             expected, observed = sv.calibration_at(time, event, s, h)
-            lines.append((f"at {h:g}", 1 - expected, 1 - observed))
+            lines.append(Line(f"at {h:g}", 1 - expected, 1 - observed))
         rows.append((f"{h:g}", *area.values(), *(score or dict.fromkeys(area)).values()))
         scores.append(None if score is None else score["value"])
         report.results[f"at {h:g}"] = {"auc": area, "brier": score}
@@ -215,18 +244,15 @@ def survival_study(frame: pd.DataFrame, options: Options) -> StudyReport:
     )
     if lines:
         plot = curves(lines, "predicted risk", "observed risk (Kaplan-Meier)", diagonal=True)
-        report.plots.append(("Calibration at each horizon, groups of equal count", plot))
+        report.plots.append((f"Calibration at each horizon, groups of equal count; {size}", plot))
     known = [b for b in scores if b is not None]
     if len(known) == len(horizons) > 1:
         report.results["integrated_brier_left_step"] = sv.integrated_brier(horizons, known)
         report.results["integrated_brier_trapezium"] = sv.integrated_brier(horizons, known, rule="trapezium")
     km = sv.kaplan_meier(time, event)
-    report.plots.append(
-        (
-            "Kaplan-Meier estimate of all cases",
-            curves([("observed", km.times, km.values)], "time", "survival"),
-        )
-    )
+    line = Line("observed", np.repeat(np.r_[0.0, km.times], 2)[1:], np.repeat(np.r_[1.0, km.values], 2)[:-1])
+    plot = curves([line], "time (unit of the table)", "survival")
+    report.plots.append((f"Kaplan-Meier estimate of all cases; {size}", plot))
     return report
 
 
