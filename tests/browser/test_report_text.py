@@ -78,6 +78,23 @@ def test_text_is_understood_as_it_is_written_before_the_reveal(
     assert not [url for url in asked if any(w in url for w in ("comparison", "reveal", "/maps/"))]
 
 
+def test_the_differential_is_told_in_turkish(
+    serve: Callable[..., Any], planted: Path, open_page: Callable[..., Any]
+) -> None:
+    page = open_page(serve(planted), f"#/study/{known.CT.uid()}")
+    page.evaluate_handle("() => localStorage.setItem('coread.preferences', '{\"language\": \"tr\"}')")
+    page.reload()
+    drawn(page)
+    page.get_by_role("tab", name="Ayırıcı tanı").click()
+    page.get_by_label("Alan").select_option("lung_nodule")
+    page.get_by_label("Spiküle kenar").select_option("seen")
+    page.get_by_role("button", name="Tanıları sırala").click()
+    page.locator("[data-diagnosis]").first.wait_for()
+    keep(page, "differential-turkish")
+    english = page.locator("[lang=en]").count()
+    assert english == 0
+
+
 @pytest.mark.parametrize("size", SIZES)
 def test_turkish_text_is_understood_and_told_in_turkish(
     serve: Callable[..., Any], planted: Path, open_page: Callable[..., Any], size: str
@@ -96,6 +113,14 @@ def test_turkish_text_is_understood_and_told_in_turkish(
     assert "yok" in effusion.inner_text()
     assert "saptanmadı" in " ".join(lines(page, ".marked mark"))
     keep(page, f"text-turkish-{size}")
+    page.get_by_label("Hangi kılavuz").select_option("fleischner")
+    page.get_by_label("ortalama çap, mm").fill("7")
+    page.get_by_label("tip", exact=True).fill("solid")
+    page.get_by_label("sayı", exact=True).fill("single")
+    page.get_by_label("risk", exact=True).fill("high")
+    page.get_by_role("button", name="Kılavuzu uygula").click()
+    page.get_by_text("solid, tek, 6-8 mm, yüksek risk").wait_for()
+    keep(page, f"guideline-turkish-{size}")
     wide = page.evaluate_handle(
         "() => { const e = document.querySelector('.tab-panel'); return e.scrollWidth - e.clientWidth }"
     )

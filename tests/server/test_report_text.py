@@ -194,3 +194,37 @@ def test_the_answer_is_the_same_whatever_the_models_found(make_world: Any, ct: A
         return structured(client, TEXT)
 
     assert asked(0) == asked(5)
+
+
+def test_guidelines_and_differential_speak_turkish(world: Any) -> None:
+    client = world.client("ada")
+    turkish = {"language": "tr"}
+    listed = {g["name"]: g for g in client.get("/api/v1/guidelines", params=turkish).json()}
+    assert listed["fleischner"]["words"]["mean_diameter_mm"] == "ortalama çap, mm"
+    inputs = {"type": "solid", "mean_diameter_mm": 7, "count": "single", "risk": "high"}
+    address = "/api/v1/guidelines/fleischner"
+    answer = client.post(address, json={"inputs": inputs}, params=turkish).json()
+    assert answer["row"] == "solid, tek, 6-8 mm, yüksek risk"
+    assert answer["result"]["action"] == "ct"  # the value is the same in every language
+    assert answer["words"]["ct"] == "BT"
+    young = client.post(address, json={"inputs": {**inputs, "age": 20}}, params=turkish).json()
+    assert young["not_applicable"] == "öneriler 35 yaş ve üzeri hastalar içindir"
+    areas = {a["area"]: a for a in client.get("/api/v1/differential", params=turkish).json()}
+    assert areas["lung_nodule"]["title"] == "Akciğer nodülü"
+    asked = {"area": "lung_nodule", "findings": {"spiculated": True}}
+    english = client.post("/api/v1/differential", json=asked).json()
+    answer = client.post("/api/v1/differential", json=asked, params=turkish).json()
+    assert [row["posterior"] for row in answer["rows"]] == [row["posterior"] for row in english["rows"]]
+    assert "spiküle kenar" in {i["says"] for row in answer["rows"] for i in row["influences"]}
+
+
+def test_templates_come_as_text_in_both_languages(world: Any) -> None:
+    client = world.client("ada")
+    english, turkish = (
+        {t["name"]: t for t in client.get("/api/v1/report-templates", params={"language": one}).json()}
+        for one in ("en", "tr")
+    )
+    assert len(english) >= 14
+    assert english["chest_ct"]["text"].startswith("Technique:\n")
+    assert "Plevral efüzyon saptanmadı." in turkish["chest_ct"]["text"]
+    assert {t["version"] for t in english.values()} == {t["version"] for t in turkish.values()}

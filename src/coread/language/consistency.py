@@ -250,6 +250,7 @@ def _between_sections(stated: list[TextFinding]) -> list[Check]:
 def _present_and_absent(report: StructuredReport, stated: list[TextFinding]) -> list[Check]:
     """Find what is present and denied in one place, or denied altogether."""
     checks = []
+    told: set[tuple[int, int]] = set()  # what the impression says again is one check
     for number, finding in enumerate(stated):
         for other in stated[number + 1 :]:
             if other.finding != finding.finding or "resolved" in (finding.change, other.change):
@@ -258,7 +259,8 @@ def _present_and_absent(report: StructuredReport, stated: list[TextFinding]) -> 
                 continue
             present, absent = (finding, other) if finding.status == "present" else (other, finding)
             same = (present.laterality, present.location) == (absent.laterality, absent.location)
-            if same or _denies(report, absent, present):
+            if (same or _denies(report, absent, present)) and (absent.start, absent.end) not in told:
+                told.add((absent.start, absent.end))
                 facts = {"finding": finding.finding}
                 checks.append(Check("present_and_absent", facts, (_name(finding), _name(other))))
                 break

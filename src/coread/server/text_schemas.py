@@ -142,13 +142,14 @@ class TextJson(Schema):
 
 
 class GuidelineJson(Schema):
-    """A guideline with its inputs."""
+    """A guideline with its inputs; ``words`` says the names of inputs and outputs in a language."""
 
     name: str
     version: str
     source: str
     inputs: list[str]
     outputs: list[str]
+    words: dict[str, str]
 
 
 class GuidelineRequest(Schema):
@@ -158,12 +159,16 @@ class GuidelineRequest(Schema):
 
 
 class GuidelineAnswerJson(Schema):
-    """What a guideline says: result, row that fired, what is missing, or why it does not apply."""
+    """What a guideline says: result, row that fired, what is missing, or why it does not apply.
+
+    ``words`` says the names of the result and its coded values in a language; row and notes are said in it.
+    """
 
     system: str
     version: str
     source: str
     result: dict[str, GuidelineInput]
+    words: dict[str, str]
     row: str
     missing: list[str]
     not_applicable: str | None
@@ -235,11 +240,12 @@ class AreaFindingJson(Schema):
 
 
 class DifferentialAreaJson(Schema):
-    """An area of the differential with its findings."""
+    """An area of the differential with its findings; ``words`` says the settings in a language."""
 
     area: str
     title: str
     settings: list[str]
+    words: dict[str, str]
     findings: list[AreaFindingJson]
 
 

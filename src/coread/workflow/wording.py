@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
+from importlib import resources
 from types import MappingProxyType
 from typing import Literal
 
@@ -111,6 +115,8 @@ _TITLES: Mapping[str, tuple[str, str]] = MappingProxyType(
         "dose": ("Dose", "Doz"),
     }
 )
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
+_PARTS = re.compile(r"(, |; |: )")
 # findings that readers deny most often
 _QUICK_NO = ("finding", "60046008", "36118008", "233604007", "30746006", "125605004")
 _CHEST = ("CR", "CT", "DX")
@@ -199,6 +205,42 @@ def sentence(text: str, language: Language) -> str:
     """
     first = "İ" if language == "tr" and text[:1] == "i" else text[:1].upper()
     return first + text[1:]
+
+
+def advice(text: str, language: Language) -> str:
+    """Return words of a guideline or a differential in a language.
+
+    What the catalogue does not have as a whole is said part by part, and a part that it does not have stays
+    in English. Underscores of identifiers are spaces.
+
+    Examples:
+        >>> advice("solid, single, 6-8 mm, high risk", "tr")
+        'solid, tek, 6-8 mm, yüksek risk'
+    """
+    text = text.replace("_", " ")
+    if language == "en":
+        return text
+    whole = _said(text)
+    if whole is not None:
+        return whole
+    parts = _PARTS.split(text)
+    return "".join(part if n % 2 else _said(part) or part for n, part in enumerate(parts))
+
+
+def _said(text: str) -> str | None:
+    known = _advice()
+    found = known.get(text) or known.get(_NUMBER.sub("#", text))
+    if found is None:
+        return None
+    numbers = iter(_NUMBER.findall(text))
+    return re.sub("#", lambda _: next(numbers).replace(".", ","), found)
+
+
+@lru_cache(maxsize=1)
+def _advice() -> Mapping[str, str]:
+    content = resources.files("coread.workflow").joinpath("advice_tr.toml").read_text("utf-8")
+    tables = tomllib.loads(content)
+    return {text.replace("_", " "): said for table in tables.values() for text, said in table.items()}
 
 
 def vocabulary(language: Language) -> tuple[Term, ...]:

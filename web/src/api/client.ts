@@ -76,11 +76,12 @@ export const api = {
   job: (id: string) => json<Job>(`jobs/${encodeURIComponent(id)}`),
   structure: (text: string, patient: Pick<DifferentialRequest, "age" | "sex">, signal?: AbortSignal) =>
     json<TextStructure>("report-text/structure", { ...body("POST", { text, language: "auto", ...patient }), signal }),
-  guidelines: () => json<Guideline[]>("guidelines"),
-  guideline: (name: string, inputs: GuidelineInputs) =>
-    json<GuidelineAnswer>(`guidelines/${encodeURIComponent(name)}`, body("POST", { inputs })),
-  areas: () => json<DifferentialArea[]>("differential"),
-  differential: (request: DifferentialRequest) => json<Differential>("differential", body("POST", request)),
+  guidelines: (language: Language) => json<Guideline[]>(`guidelines?${query({ language })}`),
+  guideline: (name: string, inputs: GuidelineInputs, language: Language) =>
+    json<GuidelineAnswer>(`guidelines/${encodeURIComponent(name)}?${query({ language })}`, body("POST", { inputs })),
+  areas: (language: Language) => json<DifferentialArea[]>(`differential?${query({ language })}`),
+  differential: (request: DifferentialRequest, language: Language) =>
+    json<Differential>(`differential?${query({ language })}`, body("POST", request)),
   models: () => json<Card[]>("models"),
   /** The bytes of an address that the API gave (pixels, maps, segments). */
   bytes: async (address: string, signal?: AbortSignal) => (await call(address, { signal })).arrayBuffer(),

@@ -1546,7 +1546,7 @@ export interface components {
         };
         /**
          * DifferentialAreaJson
-         * @description An area of the differential with its findings.
+         * @description An area of the differential with its findings; ``words`` says the settings in a language.
          */
         DifferentialAreaJson: {
             /** Area */
@@ -1557,6 +1557,10 @@ export interface components {
             settings: string[];
             /** Title */
             title: string;
+            /** Words */
+            words: {
+                [key: string]: string;
+            };
         };
         /**
          * DifferentialJson
@@ -1783,6 +1787,8 @@ export interface components {
         /**
          * GuidelineAnswerJson
          * @description What a guideline says: result, row that fired, what is missing, or why it does not apply.
+         *
+         *     ``words`` says the names of the result and its coded values in a language; row and notes are said in it.
          */
         GuidelineAnswerJson: {
             /** Missing */
@@ -1803,10 +1809,14 @@ export interface components {
             system: string;
             /** Version */
             version: string;
+            /** Words */
+            words: {
+                [key: string]: string;
+            };
         };
         /**
          * GuidelineJson
-         * @description A guideline with its inputs.
+         * @description A guideline with its inputs; ``words`` says the names of inputs and outputs in a language.
          */
         GuidelineJson: {
             /** Inputs */
@@ -1819,6 +1829,10 @@ export interface components {
             source: string;
             /** Version */
             version: string;
+            /** Words */
+            words: {
+                [key: string]: string;
+            };
         };
         /**
          * GuidelineRequest
@@ -2988,7 +3002,9 @@ export interface operations {
     };
     text_differential_areas: {
         parameters: {
-            query?: never;
+            query?: {
+                language?: "en" | "tr";
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -3062,7 +3078,9 @@ export interface operations {
     };
     text_differential: {
         parameters: {
-            query?: never;
+            query?: {
+                language?: "en" | "tr";
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -3372,7 +3390,9 @@ export interface operations {
     };
     text_guidelines: {
         parameters: {
-            query?: never;
+            query?: {
+                language?: "en" | "tr";
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -3446,7 +3466,9 @@ export interface operations {
     };
     text_apply_guideline: {
         parameters: {
-            query?: never;
+            query?: {
+                language?: "en" | "tr";
+            };
             header?: never;
             path: {
                 name: string;

@@ -17,12 +17,12 @@ interface Props {
 
 /** Ranked diagnoses from what the reader found and wrote; the same before and after the reveal. */
 export function DifferentialPanel({ study, own, typed }: Props) {
-  const { t } = useText();
-  const areas = useQuery({ queryKey: ["areas"], queryFn: api.areas, staleTime: Infinity });
+  const { t, language } = useText();
+  const areas = useQuery({ queryKey: ["areas", language], queryFn: () => api.areas(language), staleTime: Infinity });
   const [picked, setPicked] = useState<string | null>(null);
   const [setting, setSetting] = useState("general");
   const [changed, setChanged] = useState<Readonly<Record<string, "" | "seen" | "not_seen">>>({});
-  const answer = useMutation({ mutationFn: (request: DifferentialRequest) => api.differential(request) });
+  const answer = useMutation({ mutationFn: (request: DifferentialRequest) => api.differential(request, language) });
   const texts = [useTextStructure(study, useSettled(sentences(own))).data, useTextStructure(study, useSettled(typed)).data];
   const said = [own.length > 0 ? texts[0] : undefined, typed.trim() ? texts[1] : undefined];
   const known = areas.data ?? [];
@@ -42,18 +42,18 @@ export function DifferentialPanel({ study, own, typed }: Props) {
       <label>{t("differential.area")}
         <select value={area?.area ?? ""} onChange={(event) => setPicked(event.target.value)}>
           <option value="" />
-          {known.map((one) => <option key={one.area} value={one.area} lang="en">{one.title}</option>)}
+          {known.map((one) => <option key={one.area} value={one.area}>{one.title}</option>)}
         </select>
       </label>
       {area && (
         <form className="list differential" onSubmit={(event) => { event.preventDefault(); answer.mutate(request()); }}>
           <label>{t("differential.setting")}
             <select value={area.settings.includes(setting) ? setting : "general"} onChange={(event) => setSetting(event.target.value)}>
-              {area.settings.map((one) => <option key={one} value={one} lang="en">{one.replaceAll("_", " ")}</option>)}
+              {area.settings.map((one) => <option key={one} value={one}>{area.words[one] ?? one}</option>)}
             </select>
           </label>
           {area.findings.map(({ name, says }) => (
-            <label key={name} className="row"><span lang="en">{capital("en", says)}</span>
+            <label key={name} className="row"><span>{capital(language, says)}</span>
               <select value={valueOf(name)} onChange={(event) => setChanged({ ...changed, [`${area.area}/${name}`]: event.target.value as "" })}>
                 <option value="">{t("differential.unknown")}</option>
                 <option value="seen">{t("differential.seen")}</option>
@@ -80,7 +80,7 @@ function Ranking({ answer }: { answer: Differential }) {
       <ol className="ranking" aria-label={answer.title}>
         {answer.rows.map((row, n) => (
           <li key={row.diagnosis} className="card" data-diagnosis={row.diagnosis} ref={n === 0 ? inSight : undefined}>
-            <h3><span lang="en">{capital("en", row.says)}</span> <small>{row.cannot_miss && t("differential.cannot_miss")}</small></h3>
+            <h3>{capital(language, row.says)} <small>{row.cannot_miss && t("differential.cannot_miss")}</small></h3>
             <p className="num"><b>{p(row.posterior)}</b> <span>{t("differential.interval", { low: p(row.low), high: p(row.high), prior: p(row.prior) })}</span></p>
             {row.influences.filter(({ counted }) => counted).map((one) => (
               <p key={one.finding}>{t(one.present ? "differential.influence" : "differential.influence_no", { ratio: fixed(language, one.likelihood_ratio, 2), what: one.says })}
@@ -92,10 +92,10 @@ function Ranking({ answer }: { answer: Differential }) {
       {answer.next.length > 0 && (
         <section>
           <h3>{t("differential.next")}</h3>
-          <ul lang="en">{answer.next.slice(0, 3).map((one) => <li key={one.finding}>{capital("en", one.says)}</li>)}</ul>
+          <ul>{answer.next.slice(0, 3).map((one) => <li key={one.finding}>{capital(language, one.says)}</li>)}</ul>
         </section>
       )}
-      {answer.notes.map((note) => <p key={note} className="muted" lang="en">{note}</p>)}
+      {answer.notes.map((note) => <p key={note} className="muted">{note}</p>)}
     </>
   );
 }

@@ -13,8 +13,8 @@ export interface GuidelineChoice {
 
 /** A guideline, its inputs as far as the text gives them, and what it says on demand. */
 export function GuidelineBox({ choice, choose }: { choice: GuidelineChoice | null; choose: (choice: GuidelineChoice | null) => void }) {
-  const { t } = useText();
-  const known = useQuery({ queryKey: ["guidelines"], queryFn: api.guidelines, staleTime: Infinity });
+  const { t, language } = useText();
+  const known = useQuery({ queryKey: ["guidelines", language], queryFn: () => api.guidelines(language), staleTime: Infinity });
   const guideline = known.data?.find(({ name }) => name === choice?.name);
   return (
     <section>
@@ -33,11 +33,11 @@ export function GuidelineBox({ choice, choose }: { choice: GuidelineChoice | nul
 
 /** The inputs of one guideline and its answer; begins anew with every choice. */
 function Questions({ guideline, given }: { guideline: Guideline; given: GuidelineInputs }) {
-  const { t } = useText();
+  const { t, language } = useText();
   const [typed, setTyped] = useState<Readonly<Record<string, string>>>(
     () => Object.fromEntries(Object.entries<GuidelineInputs[string]>(given).map(([name, value]) => [name, inputWords(value)])),
   );
-  const answer = useMutation({ mutationFn: (inputs: GuidelineInputs) => api.guideline(guideline.name, inputs) });
+  const answer = useMutation({ mutationFn: (inputs: GuidelineInputs) => api.guideline(guideline.name, inputs, language) });
   const form = useRef<HTMLFormElement>(null);
   useEffect(() => {
     // chosen beside a finding: go on here; chosen in the list: stay there
@@ -52,7 +52,7 @@ function Questions({ guideline, given }: { guideline: Guideline; given: Guidelin
       <form ref={form} className="finding-form" onSubmit={(event) => { event.preventDefault(); ask(); }}>
         <p className="muted wide">{t("guideline.inputs")}</p>
         {guideline.inputs.map((name) => (
-          <label key={name}><span lang="en">{name.replaceAll("_", " ")}</span>
+          <label key={name}>{guideline.words[name] ?? name}
             <input type="text" value={typed[name] ?? ""} onChange={(event) => setTyped({ ...typed, [name]: event.target.value })} />
           </label>
         ))}
@@ -72,14 +72,14 @@ function Answer({ answer }: { answer: GuidelineAnswer }) {
   return (
     <div className="notice plain" role="status" data-guideline={answer.system} ref={inSight}>
       {answer.not_applicable !== null && <p>{t("guideline.outside", { why: answer.not_applicable })}</p>}
-      {answer.missing.length > 0 && <p>{t("guideline.missing", { names: answer.missing.join(", ").replaceAll("_", " ") })}</p>}
-      <dl lang="en">
+      {answer.missing.length > 0 && <p>{t("guideline.missing", { names: answer.missing.map((name) => answer.words[name] ?? name).join(", ") })}</p>}
+      <dl>
         {Object.entries(answer.result).map(([name, value]) => (
-          <div key={name}><dt>{name.replaceAll("_", " ")}</dt><dd>{inputWords(value).replaceAll("_", " ")}</dd></div>
+          <div key={name}><dt>{answer.words[name] ?? name}</dt><dd>{answer.words[inputWords(value)] ?? inputWords(value)}</dd></div>
         ))}
       </dl>
       {answer.row && <p>{t("guideline.row", { row: answer.row })}</p>}
-      {answer.notes.map((note) => <p key={note} lang="en">{note}</p>)}
+      {answer.notes.map((note) => <p key={note}>{note}</p>)}
       <p className="muted" lang="en">{`${answer.system.replaceAll("_", " ")} ${answer.version}, ${answer.source}`}</p>
     </div>
   );

@@ -69,7 +69,7 @@ describe("the differential", () => {
   });
 
   it("starts with the area that the text is about", () => {
-    const areas = [{ area: "lung_nodule", title: "Lung nodule", settings: [], findings: [] }];
+    const areas = [{ area: "lung_nodule", title: "Lung nodule", settings: [], words: {}, findings: [] }];
     expect(areaOf(areas, [undefined, text("lung_nodule", {})])).toBe("lung_nodule");
     expect(areaOf(areas, [text("breast_lesion", {})])).toBe("");
   });

@@ -33,6 +33,7 @@ from coread.server.text_schemas import (
     TextMeasurementJson,
     TextRequest,
 )
+from coread.workflow import wording
 from coread.workflow.report_sentences import template_text
 from coread.workflow.report_text import TextReading, read_text
 
@@ -61,52 +62,77 @@ def report_templates(reader: CurrentReader, language: Language = "en") -> list[R
 
 
 @router.get("/guidelines")
-def guidelines(reader: CurrentReader) -> list[GuidelineJson]:
+def guidelines(reader: CurrentReader, language: Language = "en") -> list[GuidelineJson]:
     """Every guideline with its inputs."""
     return [
         GuidelineJson(
-            name=g.name, version=g.version, source=g.source, inputs=list(g.inputs), outputs=list(g.outputs)
+            name=g.name,
+            version=g.version,
+            source=g.source,
+            inputs=list(g.inputs),
+            outputs=list(g.outputs),
+            words={name: wording.advice(name, language) for name in (*g.inputs, *g.outputs)},
         )
         for g in rules.systems()
     ]
 
 
 @router.post("/guidelines/{name}")
-def apply_guideline(name: str, body: GuidelineRequest, reader: CurrentReader) -> GuidelineAnswerJson:
+def apply_guideline(
+    name: str, body: GuidelineRequest, reader: CurrentReader, language: Language = "en"
+) -> GuidelineAnswerJson:
     """What a guideline says of given inputs."""
     answer = rules.apply(name, body.inputs)
+    coded = [value for value in answer.result.values() if isinstance(value, str)]
+    outside = answer.not_applicable
     return GuidelineAnswerJson(
         system=answer.system,
         version=answer.version,
         source=answer.source,
         result=dict(answer.result),
-        row=answer.row,
+        words={known: wording.advice(known, language) for known in (*answer.result, *answer.missing, *coded)},
+        row=wording.advice(answer.row, language),
         missing=list(answer.missing),
-        not_applicable=answer.not_applicable,
-        notes=list(answer.notes),
+        not_applicable=None if outside is None else wording.advice(outside, language),
+        notes=[wording.advice(note, language) for note in answer.notes],
     )
 
 
 @router.get("/differential")
-def differential_areas(reader: CurrentReader) -> list[DifferentialAreaJson]:
+def differential_areas(reader: CurrentReader, language: Language = "en") -> list[DifferentialAreaJson]:
     """Every area of the differential with the findings that it asks for."""
     known = [ranking.knowledge(area) for area in ranking.areas()]
     return [
         DifferentialAreaJson(
             area=k.area,
-            title=k.title,
+            title=wording.advice(k.title, language),
             settings=list(k.settings),
-            findings=[AreaFindingJson(name=n, says=finding["says"]) for n, finding in k.findings.items()],
+            words={setting: wording.advice(setting, language) for setting in k.settings},
+            findings=[
+                AreaFindingJson(name=n, says=wording.advice(finding["says"], language))
+                for n, finding in k.findings.items()
+            ],
         )
         for k in known
     ]
 
 
 @router.post("/differential")
-def differential(body: DifferentialRequest, reader: CurrentReader) -> DifferentialJson:
+def differential(
+    body: DifferentialRequest, reader: CurrentReader, language: Language = "en"
+) -> DifferentialJson:
     """Ranked diagnoses from the reader's own findings."""
     answer = ranking.rank(body.area, body.findings, age=body.age, sex=body.sex, setting=body.setting)
-    return DifferentialJson.model_validate(answer.document())
+    found = DifferentialJson.model_validate(answer.document())
+    found.title = wording.advice(found.title, language)
+    found.notes = [wording.advice(note, language) for note in found.notes]
+    for row in found.rows:
+        row.says = wording.advice(row.says, language)
+        for influence in row.influences:
+            influence.says = wording.advice(influence.says, language)
+    for following in found.next:
+        following.says = wording.advice(following.says, language)
+    return found
 
 
 def _text(found: TextReading) -> TextJson:
