@@ -13,7 +13,7 @@ from coread.core import Acquisition, Geometry, Volume
 from coread.errors import DataError, InputError
 from coread.interop.nifti import write_volume
 from coread.recognition.importing import Intensity
-from coread.recognition.training.cases import Cases, named_labels, numbered
+from coread.recognition.training.cases import Cases, Scan, named_labels, numbered
 from coread.recognition.training.classify import Classification, ClassifyPlan, fitted_temperature
 from coread.recognition.training.cohort import Cohort, Division, Place, read_cohort
 from coread.recognition.training.segment import Segmentation, SegmentPlan
@@ -73,15 +73,34 @@ def test_masks_are_numbers_and_not_the_colours_of_their_palette(tmp_path: Path) 
     picture.save(tmp_path / "palette.png")
     np.savez(tmp_path / "float.npz", mask=numbers.astype(np.float32))
     Picture.fromarray(numbers > 0).save(tmp_path / "bits.png")
-    np.testing.assert_array_equal(Cases().labels(Place(tmp_path / "palette.png")), numbers)
-    np.testing.assert_array_equal(Cases().labels(Place(tmp_path / "float.npz")), numbers)
-    np.testing.assert_array_equal(Cases().labels(Place(tmp_path / "bits.png")), numbers > 0)
+    scan = Scan(np.zeros((2, 3), np.float32))
+    np.testing.assert_array_equal(Cases().labels(Place(tmp_path / "palette.png"), scan), numbers)
+    np.testing.assert_array_equal(Cases().labels(Place(tmp_path / "float.npz"), scan), numbers)
+    np.testing.assert_array_equal(Cases().labels(Place(tmp_path / "bits.png"), scan), numbers > 0)
+    slab = Scan(np.zeros((1, 2, 3), np.float32))
+    np.testing.assert_array_equal(Cases().labels(Place(tmp_path / "palette.png"), slab)[0], numbers)
+    with pytest.raises(DataError, match="one shape"):
+        Cases().labels(Place(tmp_path / "palette.png"), Scan(np.zeros((3, 2), np.float32)))
     Picture.fromarray(np.zeros((2, 3, 3), np.uint8)).save(tmp_path / "colour.png")
     np.savez(tmp_path / "half.npz", mask=numbers / 2)
     np.savez(tmp_path / "minus.npz", mask=-numbers.astype(int))
     for name in ("colour.png", "half.npz", "minus.npz"):
         with pytest.raises(DataError):
-            Cases().labels(Place(tmp_path / name))
+            Cases().labels(Place(tmp_path / name), scan)
+
+
+def test_a_mask_that_lies_elsewhere_than_its_image_is_refused(tmp_path: Path) -> None:
+    values = np.zeros((3, 4, 5), np.float32)
+    grid = Geometry.axial(values.shape, spacing_mm=(2.0, 1.0, 1.0))
+    turned = np.array(grid.affine)
+    turned[:, 2] *= -1
+    for name, where in (("image", grid), ("mask", grid), ("turned", Geometry(values.shape, turned))):
+        write_volume(Volume(values, where, "stored", Acquisition("OT")), tmp_path / f"{name}.nii.gz")
+    cases = Cases(read_file)
+    scan = cases.scan(Place(tmp_path / "image.nii.gz"))
+    assert not cases.labels(Place(tmp_path / "mask.nii.gz"), scan).any()
+    with pytest.raises(DataError, match="another grid"):
+        cases.labels(Place(tmp_path / "turned.nii.gz"), scan)
 
 
 def test_values_of_masks_become_numbers_in_their_order() -> None:

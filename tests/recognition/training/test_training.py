@@ -11,7 +11,7 @@ import pytest
 
 from coread.errors import DataError
 from coread.recognition.runtime import Network
-from coread.recognition.training import films, gate, hippocampus, loop, networks, pneumonia, unet
+from coread.recognition.training import films, gate, hippocampus, loop, networks, pneumonia, unet, unet3d
 from coread.recognition.training.checkpoint import Checkpoint, Deal
 from coread.recognition.training.export import onnx_bytes
 from coread.recognition.training.shift import appearance, misleading
@@ -204,6 +204,19 @@ def test_a_network_of_the_package_stopped_in_the_middle_goes_on_to_the_same_weig
     monkeypatch.undo()
     again = pneumonia.trained_network(part, plan, 3, dataclasses.replace(keep, resume=True)).state_dict()
     assert all(torch.equal(again[name], value) for name, value in whole.items())
+
+
+@needs_torch
+def test_networks_run_wherever_their_input_is() -> None:
+    """On torch's device without numbers, which like a GPU refuses tensors that were left on the CPU."""
+    for network, shape in (
+        (networks.film_network(4, 3, side=64), (2, 1, 64, 64)),
+        (unet.unet(4, 3), (2, 1, 32, 32)),
+        (unet3d.unet(4, 3), (2, 1, 8, 16, 16)),
+    ):
+        out = network.to("meta")(torch.zeros(shape, device="meta"))
+        assert out.device.type == "meta"
+        assert out.shape[:2] == (2, 3)
 
 
 @needs_torch

@@ -100,12 +100,14 @@ class Cases:
             raise DataError(f"{place.path.name} holds values that are no numbers", "finite values")
         return Scan(values, geometry)
 
-    def labels(self, place: Place) -> NDArray[np.int64]:
-        """Return the label numbers of a mask; the background is 0.
+    def labels(self, place: Place, scan: Scan) -> NDArray[np.int64]:
+        """Return the label numbers of an image's mask, in the image's shape; the background is 0.
 
         Raises:
-            DataError: It can't be read, or its values are no labels (whole numbers from 0).
+            DataError: It can't be read, its values are no labels (whole numbers from 0), or it lies on
+                another grid than the image.
         """
+        geometry: Geometry | None = None
         ending = place.path.suffix.lower()
         if ending == ".npz":
             values = self._array(place)
@@ -115,8 +117,19 @@ class Cases:
                     raise DataError(f"{place.path.name} in colour ({picture.mode})", "one number a pixel")
                 values = np.asarray(picture)  # numbers of a palette, not its colours
         else:
-            values = self._read(place.path).values
+            read = self._read(place.path)
+            values, geometry = read.values, read.geometry if isinstance(read, Volume) else None
         values = np.asarray(values)
+        if values.size == scan.values.size and values.ndim != scan.values.ndim:
+            values = values.reshape(scan.values.shape)  # a single slice, named as volume or as picture
+        if values.shape != scan.values.shape:
+            raise DataError(f"a mask of {values.shape} for an image of {scan.values.shape}", "one shape")
+        if geometry is not None and scan.geometry is not None and not geometry.almost_equal(scan.geometry):
+            raise DataError(
+                f"the mask {place.path.name} on another grid than its image",
+                "the same place, direction and spacing",
+                "resample it onto the image",
+            )
         whole = values.dtype.kind in "biu" or (
             values.dtype.kind == "f" and np.isfinite(values).all() and np.array_equal(values, np.rint(values))
         )

@@ -105,14 +105,10 @@ def _dice(model: ImportedModel, cohort: Cohort, cases: Cases) -> NDArray[np.floa
     for row in cohort.rows:
         with told_with_row(cohort, row):
             assert row.mask is not None
-            values, geometry = cases.scan(row.image).volume()
-            truth = cases.labels(row.mask)
-            found = np.unique(truth[truth > 0])
-            if truth.size != values.size or (len(found) and found.max() >= len(outputs) and len(outputs) > 2):
-                raise DataError(
-                    f"a mask of {truth.shape} with {found.tolist()} for an image of {values.shape}",
-                    f"its shape, and labels from 0 to {len(outputs) - 1}",
-                )
+            scan = cases.scan(row.image)
+            truth, (values, geometry) = cases.labels(row.mask, scan), scan.volume()
+            if truth.max() >= len(outputs) > 2:
+                raise DataError(f"the label {truth.max()} in a mask", f"labels from 0 to {len(outputs) - 1}")
             numbers = (truth > 0).astype(np.int64) if len(outputs) == 2 else truth
             said = model.probabilities([values], geometry).argmax(axis=0)
             scores.append(label_dice(said, numbers.reshape(values.shape), len(outputs)))

@@ -52,7 +52,7 @@ def gaussian_blur(films: Tensor, sigma: float, radius: int) -> Tensor:
     """Return films blurred by a Gaussian of ``sigma`` pixels, cut at ``radius``, mirrored at the border."""
     torch = require("torch", extra="train")
     functional = torch.nn.functional
-    offsets = torch.arange(-radius, radius + 1).float()
+    offsets = torch.arange(-radius, radius + 1, device=films.device).float()
     kernel = torch.exp(-offsets * offsets / (2 * sigma * sigma))
     kernel = kernel / kernel.sum()
     padded = functional.pad(films, (radius, radius, radius, radius), mode="reflect")

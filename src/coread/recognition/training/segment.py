@@ -231,13 +231,8 @@ class Segmentation:
         for row in cohort.rows:
             with told_with_row(cohort, row):
                 assert row.mask is not None  # of a cohort with masks
-                scan, truth = cases.scan(row.image), cases.labels(row.mask)
-                if truth.size == scan.values.size and truth.ndim != scan.values.ndim:
-                    truth = truth.reshape(scan.values.shape)  # a single slice, named as volume or as picture
-                if truth.shape != scan.values.shape:
-                    raise DataError(
-                        f"a mask of {truth.shape} for an image of {scan.values.shape}", "one shape"
-                    )
+                scan = cases.scan(row.image)
+                truth = cases.labels(row.mask, scan)
                 for value in np.unique(truth):
                     first_row.setdefault(int(value), row.number)
             scans.append(scan)
