@@ -36,6 +36,10 @@ def test_knowledge_is_whole(area: str) -> None:
         assert known.model == "several" or None not in frequencies
         assert set(finding["p"]) <= set(known.diagnoses)
         assert (finding.get("grade", "guess") == "guess") == ("source" not in finding)
+        assert ("source" in finding) == (
+            "checked" in finding
+        )  # what nobody checked is from memory, and a guess
+        assert "counts" not in finding or "checked" in finding
     for entry in known.diagnoses.values():
         assert set(entry["prior"]) == set(known.settings)
     if known.model == "exclusive":
@@ -156,6 +160,28 @@ def test_expected_entropy_loss_is_the_mutual_information() -> None:
 )
 def test_textbook_cases(area: str, findings: dict[str, bool], first: str) -> None:
     assert rank(area, findings, age=20 if first == "osteosarcoma" else None).rows[0].diagnosis == first
+
+
+@pytest.mark.parametrize("area", areas())
+def test_each_answer_tells_guesses_from_checked_sources(area: str) -> None:
+    known = knowledge(area)
+    for name, finding in known.findings.items():
+        answer = rank(area, {name: True})
+        (influence,) = answer.rows[0].influences
+        if "checked" in finding:
+            assert influence.grade in ("A", "B", "C")
+            assert finding["source"] in influence.source
+            assert "(checked: " in influence.source
+        else:
+            assert influence.grade == "guess"
+            assert influence.source.startswith("expert guess")
+            assert any(note.startswith("expert guess") and name in note for note in answer.notes)
+
+
+def test_a_source_without_a_check_counts_as_a_guess() -> None:
+    row = {"p": {}, "source": "someone 1999", "grade": "A"}
+    assert differential.grade(row) == "guess"
+    assert differential.source(row).startswith("expert guess, from memory")
 
 
 def test_intervals_widen_with_fewer_patients(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,11 +18,15 @@ from coread.errors import InputError
 Grade = Literal["A", "B", "C", "guess"]
 LEVEL = 0.90
 DRAWS = 400
-UNCHECKED = "figures with a source were taken down from memory of it and wait to be checked against it"
+CHECKED = (
+    "figures with a source were checked against its abstract or its model; what they do not give "
+    "(how often other diagnoses show the finding) is an expert guess"
+)
 # how many patients a frequency without a source stands for
 _GUESS_COUNTS = 12.0
 _PRIOR_COUNTS = 60.0
 _NO_SOURCE = "expert guess"
+_FROM_MEMORY = "expert guess, from memory of a source not checked against it: "
 
 Floats = NDArray[np.float64]
 
@@ -236,18 +240,32 @@ def rank(
         )
     rows.sort(key=lambda row: (-row.posterior, row.diagnosis))
     notes = []
-    guessed = [f for f in seen if known.findings[f].get("grade", "guess") == "guess"]
+    guessed = [f for f in seen if grade(known.findings[f]) == "guess"]
     notes.append(
         "the prior probabilities are an expert guess" if priors is None else "prior probabilities as given"
     )
     if guessed:
-        notes.append(f"expert guess, no source: {', '.join(guessed)}")
+        notes.append(f"expert guess, no source checked: {', '.join(guessed)}")
     if len(guessed) < len(seen):
-        notes.append(UNCHECKED)
+        notes.append(CHECKED)
     for name, by in dropped.items():
         notes.append(f"{name} is not counted: {by} of the same group says more")
     following = _next(known, prior, table, order, seen)
     return Differential(area, known.title, setting, known.model, tuple(rows), following, tuple(notes))
+
+
+def grade(finding: Mapping[str, Any]) -> Grade:
+    """Return the grade of the frequencies of a finding; a source that nobody checked makes a guess."""
+    given: Grade = finding.get("grade", "guess")
+    return given if "checked" in finding else "guess"
+
+
+def source(finding: Mapping[str, Any]) -> str:
+    """Return where the frequencies of a finding come from, and against what that was checked."""
+    if "checked" in finding:
+        return f"{finding['source']} (checked: {finding['checked']})"
+    memory = finding.get("from_memory") or finding.get("source")
+    return _NO_SOURCE if memory is None else f"{_FROM_MEMORY}{memory}"
 
 
 def _check(
@@ -450,8 +468,8 @@ def _influences(
                 bool(present),
                 with_it / max(without, 1e-12),
                 name not in dropped,
-                entry.get("source", _NO_SOURCE),
-                entry.get("grade", "guess"),
+                source(entry),
+                grade(entry),
             )
         )
     influences.sort(key=lambda i: (-abs(math.log(max(i.ratio, 1e-9))), i.finding))
