@@ -181,6 +181,53 @@ def areas(truth: ArrayLike, scores: ArrayLike, *, clusters: ArrayLike | None = N
     return Areas(parts.area, covariance + cross + cross.T, "Obuchowski (clustered)")
 
 
+def areas_of_parts(
+    truth: ArrayLike, score: ArrayLike, parts: ArrayLike, *, clusters: ArrayLike | None = None
+) -> Areas:
+    """Return the area of one score in several parts of the cases, with their covariance.
+
+    Parts that share cases, or cases of one patient, are correlated: Obuchowski's sums over clusters are taken
+    across parts too. Parts without a common cluster have covariance 0.
+
+    Args:
+        truth: (cases,) of 0 and 1.
+        score: (cases,).
+        parts: (parts, cases) bool; each needs two diseased and two healthy clusters.
+        clusters: (cases,) of what is independent; None where every case is.
+
+    References:
+        Obuchowski, Biometrics 53:567 (1997).
+    """
+    sick = check_truth(truth)
+    x = check_scores(score, sick.size)[:, 0]
+    inside = np.atleast_2d(np.asarray(parts, dtype=np.bool_))
+    names = np.arange(sick.size) if clusters is None else np.asarray(clusters)
+    groups = np.unique(names, return_inverse=True)[1].ravel()
+    if inside.shape[1] != sick.size or groups.size != sick.size:
+        raise InputError(
+            f"parts of shape {inside.shape}", f"expected {sick.size} cases and a cluster of each"
+        )
+    count, areas_found = int(groups.max()) + 1, np.empty(len(inside))
+    d, h = np.zeros((2, count, len(inside)))
+    for k, part in enumerate(inside):
+        if min((sick & part).sum(), (~sick & part).sum()) < 2:
+            raise InputError(f"part {k + 1} has too few cases", "a variance needs two of each class")
+        own = components(sick[part], x[part])
+        areas_found[k] = own.area[0]
+        d[:, k] = np.bincount(groups[part & sick], (own.diseased - own.area)[:, 0], count) / len(own.diseased)
+        h[:, k] = np.bincount(groups[part & ~sick], (own.healthy - own.area)[:, 0], count) / len(own.healthy)
+
+    def common(chosen: Bools) -> Floats:
+        """Return n / (n - 1) for the clusters with such cases in either of two parts."""
+        there = np.array([np.bincount(groups[part & chosen], minlength=count) > 0 for part in inside])
+        n = (there[:, None] | there[None]).sum(axis=2).astype(np.float64)
+        return np.asarray(n / np.maximum(n - 1, 1))
+
+    cross = common(np.ones(sick.size, dtype=np.bool_)) * (d.T @ h)
+    covariance = common(sick) * (d.T @ d) + common(~sick) * (h.T @ h) + cross + cross.T
+    return Areas(areas_found, covariance, "DeLong" if clusters is None else "Obuchowski (clustered)")
+
+
 def _cov(parts: Floats) -> Floats:
     return np.atleast_2d(np.cov(parts, rowvar=False, ddof=1))
 

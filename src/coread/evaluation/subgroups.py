@@ -10,8 +10,8 @@ from scipy import stats
 
 from coread.core import Interval
 from coread.errors import InputError
-from coread.evaluation.operating import Rate, wilson
-from coread.evaluation.roc import areas, check_scores, check_truth
+from coread.evaluation.operating import Rate, clustered_proportion, wilson
+from coread.evaluation.roc import areas_of_parts, check_scores, check_truth
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,8 @@ class Subgroup:
         area: With DeLong's interval, or None where a class has fewer than two cases.
         sensitivity: At the threshold, or None without diseased cases.
         specificity: Or None.
-        p: Of the area against everybody else, corrected by Holm over the subgroups, or None.
+        difference: Area less that of everybody else, with its interval, or None.
+        p: That the difference is 0, corrected by Holm over the subgroups, or None.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Subgroup:
     area: Rate | None
     sensitivity: Rate | None
     specificity: Rate | None
+    difference: Rate | None
     p: float | None
 
 
@@ -57,16 +59,21 @@ def subgroup_report(
 ) -> SubgroupReport:
     """Return the figures of every subgroup.
 
+    Each area is tested against that of all other cases. Where a patient has cases in both, the covariance of
+    the two areas is taken in by sums over patients; without clusters the two are independent. Intervals of
+    rates use the effective number of cases where there are clusters.
+
     Args:
         truth: (cases,) of 0 and 1.
         score: (cases,).
         group: (cases,) names.
         threshold: Scores at or above are called diseased.
-        clusters: (cases,) patient of each image, for the variance of areas.
+        clusters: (cases,) patient of each image, for all intervals and tests.
         level: Of the intervals.
 
     References:
-        Hardt, Price, Srebro, NeurIPS 2016 (equalised odds); Holm, Scandinavian Journal of Statistics 6:65.
+        Hardt, Price, Srebro, NeurIPS 2016 (equalised odds); Holm, Scandinavian Journal of Statistics 6:65;
+        Obuchowski, Biometrics 53:567 (1997).
     """
     sick = check_truth(truth)
     x = check_scores(score, sick.size)[:, 0]
@@ -79,17 +86,12 @@ def subgroup_report(
         inside = names == name
         m, n = int((sick & inside).sum()), int((~sick & inside).sum())
         called = x >= threshold
-        area = _area(sick, x, inside, of, level)
-        rest = _area(sick, x, ~inside, of, level)
-        p = None
-        if area is not None and rest is not None and area[1] + rest[1] > 0:
-            z = abs(area[0].value - rest[0].value) / np.sqrt(area[1] + rest[1])
-            p = float(2 * stats.norm.sf(z))
-        sens = wilson(int((called & sick & inside).sum()), m, level=level) if m else None
-        spec = wilson(int((~called & ~sick & inside).sum()), n, level=level) if n else None
-        rows.append((str(name), m + n, m, None if area is None else area[0], sens, spec, p))
-    adjusted = holm([r[6] for r in rows])
-    groups = tuple(Subgroup(*r[:6], p) for r, p in zip(rows, adjusted, strict=True))
+        area, difference, p = _areas(sick, x, inside, of, level)
+        sens = _rate(called[sick & inside], of, sick & inside, level) if m else None
+        spec = _rate(~called[~sick & inside], of, ~sick & inside, level) if n else None
+        rows.append((str(name), m + n, m, area, sens, spec, difference, p))
+    adjusted = holm([r[7] for r in rows])
+    groups = tuple(Subgroup(*r[:7], p) for r, p in zip(rows, adjusted, strict=True))
     sens_all = [g.sensitivity.value for g in groups if g.sensitivity]
     spec_all = [g.specificity.value for g in groups if g.specificity]
     return SubgroupReport(
@@ -99,18 +101,38 @@ def subgroup_report(
     )
 
 
-def _area(
+def _rate(
+    right: NDArray[np.bool_], clusters: NDArray[np.generic] | None, inside: NDArray[np.bool_], level: float
+) -> Rate:
+    if clusters is None:
+        return wilson(int(right.sum()), right.size, level=level)
+    return clustered_proportion(right, clusters[inside], level=level)
+
+
+def _areas(
     sick: NDArray[np.bool_],
     x: NDArray[np.float64],
     inside: NDArray[np.bool_],
     clusters: NDArray[np.generic] | None,
     level: float,
-) -> tuple[Rate, float] | None:
-    if min(int((sick & inside).sum()), int((~sick & inside).sum())) < 2:
-        return None
-    found = areas(sick[inside], x[inside], clusters=None if clusters is None else clusters[inside])
-    interval: Interval = found.interval(level=level)
-    return Rate(float(found.area[0]), interval), float(found.covariance[0, 0])
+) -> tuple[Rate | None, Rate | None, float | None]:
+    """Return the area inside, its difference from outside, and the p of that."""
+    enough = [min((sick & part).sum(), (~sick & part).sum()) >= 2 for part in (inside, ~inside)]
+    if not enough[0]:
+        return None, None, None
+    parts = [inside, ~inside] if enough[1] else [inside]
+    found = areas_of_parts(sick, x, parts, clusters=clusters)
+    area = Rate(float(found.area[0]), found.interval(level=level))
+    if not enough[1]:
+        return area, None, None
+    c = found.covariance
+    variance = float(c[0, 0] + c[1, 1] - 2 * c[0, 1])
+    if variance <= 0:
+        return area, None, None
+    estimate, se = float(found.area[0] - found.area[1]), float(np.sqrt(variance))
+    half = float(stats.norm.ppf(0.5 + level / 2)) * se
+    interval = Interval(estimate - half, estimate + half, level, f"{found.method}, normal")
+    return area, Rate(estimate, interval), float(2 * stats.norm.sf(abs(estimate) / se))
 
 
 def holm(p_values: list[float | None]) -> list[float | None]:

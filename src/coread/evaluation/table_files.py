@@ -26,8 +26,9 @@ def read_table(path: Path, columns: Mapping[str, str] | None = None) -> pd.DataF
 
     The separator (comma, semicolon, tab, bar) is the commonest of the header line or the one that a first
     line ``sep=`` names. The text is UTF-8 or UTF-16 with or without a mark of byte order, or else Windows
-    1252. Where another separator than the comma is used, a column of numbers with decimal commas gets points. Empty
-    cells are missing, and so are words such as NA in a column of numbers. Empty lines keep their number.
+    1252. Where another separator than the comma is used, a column of numbers with decimal commas gets
+    points. Empty cells are missing, and so are words such as NA in a column of numbers. Empty lines keep
+    their number.
 
     Args:
         path: ``.csv``, ``.tsv``, ``.txt``, each also ``.gz``, or ``.parquet``.
@@ -100,7 +101,7 @@ def _separator(header: str) -> str:
 
 
 def _fit(path: Path, header: list[str], body: list[list[str]]) -> list[list[str]]:
-    """Return rows as long as the header: R's row names and empty cells at the end go; short ones are filled."""
+    """Return rows as long as the header: no row names of R, no empty cells at the end, short ones filled."""
     n = len(header)
     filled = [row for row in body if any(cell.strip() for cell in row)]
     if filled and all(len(row) == n + 1 and row[-1].strip() for row in filled):

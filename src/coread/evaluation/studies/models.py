@@ -55,8 +55,8 @@ def calibration_study(frame: pd.DataFrame, options: Options) -> StudyReport:
     for k, name in enumerate(names):
         p = check_probabilities(numbers(table, name), truth.size)
         found = calibration(truth, p, level=options.level)
-        limits = (found.slope, found.intercept, found.in_the_large)
-        rows.append((name, *(v for e in limits for v in (e.value, e.interval.low, e.interval.high))))
+        estimates = (found.slope, found.intercept, found.in_the_large)
+        rows.append((name, *(v for e in estimates for v in (e.value, e.interval.low, e.interval.high))))
         parts = found.brier
         scores.append((name, parts.score, parts.reliability, parts.resolution, parts.uncertainty, found.ece))
         smooth = smooth_calibration(truth, p)
@@ -75,18 +75,8 @@ def calibration_study(frame: pd.DataFrame, options: Options) -> StudyReport:
         )
         report.metrics[f"brier_{name}"] = (found.brier.score, None, None)
         lines.append(_tenths(name, truth, p, k, options.level))
-    heads: tuple[str, ...] = (
-        "",
-        "slope",
-        "low",
-        "high",
-        "intercept",
-        "low",
-        "high",
-        "in the large",
-        "low",
-        "high",
-    )
+    limits = ("low", "high")
+    heads: tuple[str, ...] = ("", "slope", *limits, "intercept", *limits, "in the large", *limits)
     report.tables.append(Table("Calibration", heads, tuple(rows)))
     heads = ("", "Brier", "reliability", "resolution", "uncertainty", "ECE, 10 bins of equal count")
     report.tables.append(Table("Brier score and its parts, calibration error", heads, tuple(scores)))

@@ -1,135 +1,37 @@
-"""Studies of trust: agreement, segmentation, subgroups, drift, double reading."""
+"""Studies of trust: subgroups, drift, double reading."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from coread.core import Mask
-from coread.errors import AnalysisError, InputError
-from coread.evaluation import agreement as ag
+from coread.errors import InputError
 from coread.evaluation.double_reading import simulate
 from coread.evaluation.drift import shift_of_labels, shift_of_numbers
+from coread.evaluation.operating import Rate
 from coread.evaluation.roc import areas, check_truth
-from coread.evaluation.segmentation import lesion_detection, mask_surfaces, overlap
-from coread.evaluation.studies.report import Options, StudyReport, Table
-from coread.evaluation.subgroups import subgroup_report
-from coread.evaluation.tables import binary, need, numbers, score_columns, with_standard_names
-
-
-def agreement_study(frame: pd.DataFrame, options: Options) -> StudyReport:
-    """Return ICC, kappa or limits of agreement of a table reader, case, rating."""
-    table = with_standard_names(frame, ("reader", "case", "rating"))
-    need(table, ("reader", "case", "rating"))
-    table = table.assign(rating=numbers(table, "rating"))
-    twice = table.duplicated(["reader", "case"], keep=False)
-    if twice.any():
-        rows = (np.flatnonzero(twice) + 1)[:10].tolist()
-        raise InputError(
-            f"reader and case occur twice in rows {rows}", "expected one rating a reader and case"
-        )
-    wide = table.pivot(index="case", columns="reader", values="rating")
-    full = wide.dropna()
-    report = StudyReport("agreement", f"Agreement of {wide.shape[1]} readers")
-    report.checks.append(
-        f"{len(wide)} cases, {len(wide) - len(full)} with a missing rating (left out of all but alpha)"
-    )
-    rows = []
-    for form in ag.ICC_FORMS:
-        found = ag.icc(full.to_numpy(), form, level=options.level)
-        report.results[form] = found
-        rows.append((form, found.value, found.interval.low, found.interval.high))
-        report.metrics[form] = (found.value, found.interval.low, found.interval.high)
-    for metric in ("nominal", "ordinal", "interval"):
-        alpha = ag.krippendorff_alpha(wide.to_numpy().T, metric=metric)
-        report.results[f"krippendorff {metric}"] = alpha
-        rows.append((f"Krippendorff's alpha, {metric}", alpha, None, None))
-    if wide.shape[1] == 2:
-        a, b = full.to_numpy().T
-        limits = ag.bland_altman(a, b, level=options.level)
-        report.results["bland_altman"] = limits
-        rows.append(("Bland-Altman bias and limits", limits.bias, limits.lower, limits.upper))
-        try:
-            for weights in ("none", "linear", "quadratic"):
-                kappa = ag.cohen_kappa(a, b, weights=weights, level=options.level)
-                report.results[f"kappa {weights}"] = kappa
-                rows.append(
-                    (
-                        f"Cohen's kappa, weights {weights}",
-                        kappa.value,
-                        kappa.interval.low,
-                        kappa.interval.high,
-                    )
-                )
-        except AnalysisError as error:
-            report.checks.append(f"no kappa: {error}")
-    report.tables.append(Table("Agreement", ("", "value", "low", "high"), tuple(rows)))
-    report.methods.append(
-        "ICC of Shrout and Fleiss with F limits; alpha of Krippendorff, missing ratings allowed"
-    )
-    return report
-
-
-def segmentation_study(frame: pd.DataFrame, options: Options, load: Callable[[str], Mask]) -> StudyReport:
-    """Return overlap and distances of pairs of mask files, columns case, truth, mask.
-
-    Args:
-        frame: One row a case.
-        options: `tolerance_mm` of the surface Dice.
-        load: Reads a mask from the name in the table.
-    """
-    need(frame, ("case", "truth", "mask"))
-    report = StudyReport("segmentation", f"Segmentation of {len(frame)} cases")
-    rows = []
-    for row in frame.itertuples():
-        truth, mask = load(str(row.truth)), load(str(row.mask))
-        far = mask_surfaces(truth, mask)
-        shared, lesions = overlap(truth.voxels, mask.voxels), lesion_detection(truth.voxels, mask.voxels)
-        hd, asd, nsd = far.hausdorff(95), far.average(), far.surface_dice(options.tolerance_mm)
-        rows.append(
-            (
-                str(row.case),
-                shared.dice,
-                hd,
-                asd,
-                nsd,
-                shared.volumetric_similarity,
-                f"{lesions.found}/{lesions.lesions}",
-                lesions.false,
-            )
-        )
-        report.results[str(row.case)] = {
-            "overlap": shared,
-            "hd95_mm": hd,
-            "assd_mm": asd,
-            "nsd": nsd,
-            "lesions": lesions,
-        }
-    dice = np.array([r[1] for r in rows])
-    report.metrics["dice_mean"] = (float(dice.mean()), None, None)
-    report.checks.append(f"{len(rows)} pairs, each on one grid")
-    report.methods.append(
-        f"Surface elements by marching cubes; surface Dice at {options.tolerance_mm:g} mm; lesions by "
-        "26-connected components, any overlap"
-    )
-    report.tables.append(
-        Table(
-            "Cases",
-            ("case", "Dice", "HD95 mm", "ASSD mm", "NSD", "volumetric similarity", "lesions found", "false"),
-            tuple(rows),
-        )
-    )
-    return report
+from coread.evaluation.studies.report import Options, StudyReport, Table, plot
+from coread.evaluation.subgroups import Subgroup, subgroup_report
+from coread.evaluation.tables import (
+    binary,
+    need,
+    numbers,
+    refuse_twice,
+    score_columns,
+    with_standard_names,
+)
 
 
 def _scored(
     frame: pd.DataFrame, options: Options
 ) -> tuple[pd.DataFrame, NDArray[np.bool_], NDArray[np.float64], str, float]:
-    table = with_standard_names(frame, ("truth",))
+    table = with_standard_names(frame, ("truth", "case"))
     need(table, ("truth",))
+    if "case" in table.columns:
+        refuse_twice(table, ("case",))
     truth = check_truth(binary(table["truth"], "truth", options.positive))
     taken = ("truth", "outcome", "cancer", "label", options.group or "")
     names = options.scores or score_columns(frame, taken=taken)
@@ -157,54 +59,52 @@ def subgroup_study(frame: pd.DataFrame, options: Options) -> StudyReport:
         truth, score, groups.to_numpy(), threshold, clusters=clusters, level=options.level
     )
     report = StudyReport("subgroup", f"{name} by {options.group}", results={"subgroups": found})
-    report.checks.append(f"{truth.size} cases in {len(found.groups)} subgroups")
-    rows = tuple(
-        (
-            g.name,
-            g.cases,
-            g.diseased,
-            *(
-                None if g.area is None else v
-                for v in (
-                    g.area and g.area.value,
-                    g.area and g.area.interval.low,
-                    g.area and g.area.interval.high,
-                )
-            ),
-            g.sensitivity and g.sensitivity.value,
-            g.specificity and g.specificity.value,
-            g.p,
-        )
-        for g in found.groups
-    )
-    report.tables.append(
-        Table(
-            f"At the threshold {threshold:g}",
-            (
-                options.group,
-                "cases",
-                "diseased",
-                "AUC",
-                "low",
-                "high",
-                "sensitivity",
-                "specificity",
-                "p (Holm)",
-            ),
-            rows,
-        )
-    )
-    report.tables.append(
-        Table(
-            "Gaps (equalised odds)",
-            ("sensitivity", "false positive rate"),
-            ((found.sensitivity_gap, found.false_positive_gap),),
-        )
-    )
+    of = "" if clusters is None else f" of {pd.Series(clusters).nunique()} patients"
+    report.checks.append(f"{truth.size} cases{of} in {len(found.groups)} subgroups")
+
+    def three(rate: Rate | None) -> tuple[float | None, ...]:
+        return (None,) * 3 if rate is None else (rate.value, rate.interval.low, rate.interval.high)
+
+    rows = [(g.name, g.cases, g.diseased, *three(g.area), *three(g.difference), g.p) for g in found.groups]
+    limits = ("low", "high")
+    heads = (options.group, "cases", "diseased", "AUC", *limits, "AUC less others", *limits, "p (Holm)")
+    report.tables.append(Table("Areas", heads, tuple(rows)))
+    rates = [(g.name, *three(g.sensitivity), *three(g.specificity)) for g in found.groups]
+    names: tuple[str, ...] = (options.group, "sensitivity", *limits, "specificity", *limits)
+    report.tables.append(Table(f"At the threshold {threshold:g}", names, tuple(rates)))
+    gaps = ((found.sensitivity_gap, found.false_positive_gap),)
+    names = ("largest gap of sensitivity", "of the false positive rate")
+    report.tables.append(Table("Gaps (equalised odds)", names, gaps))
     report.methods.append(
-        "Area of each subgroup against all others, DeLong (clustered where a column patient is there), Holm"
+        "Area of each subgroup against that of all other cases, Holm over the subgroups; "
+        + (
+            "cases are taken as independent: name the patient in a column patient where one has several"
+            if clusters is None
+            else "variances and covariance by Obuchowski's sums over patients, so that a patient may have "
+            "cases in both; rates with Wilson's interval for the effective number of cases"
+        )
     )
+    _forest(report, found.groups, options.group, truth.size)
     return report
+
+
+def _forest(report: StudyReport, groups: tuple[Subgroup, ...], name: str, cases: int) -> None:
+    shown = [g for g in groups if g.area is not None]
+    if not shown:
+        return
+
+    def draw(axes: Any) -> None:
+        for k, g in enumerate(shown):
+            if g.area is not None:
+                limits = g.area.interval
+                axes.plot([limits.low, limits.high], [k, k], color="#0072B2", lw=1.4)
+                axes.plot(g.area.value, k, "o", color="#0072B2", ms=5)
+        axes.set_yticks(range(len(shown)), [f"{g.name} (n = {g.cases}, {g.diseased} +)" for g in shown])
+        axes.set(xlabel="area under the ROC curve, with interval", ylim=(len(shown) - 0.5, -0.5))
+        axes.grid(axis="x", color="0.92", lw=0.6)
+
+    height = 1.2 + 0.32 * len(shown)
+    report.plots.append((f"Area by {name}; {cases} cases", plot(draw, width=6.0, height=height)))
 
 
 def drift_study(frame: pd.DataFrame, options: Options) -> StudyReport:
