@@ -208,13 +208,26 @@ def test_a_network_of_the_package_stopped_in_the_middle_goes_on_to_the_same_weig
 
 @needs_torch
 def test_networks_run_wherever_their_input_is() -> None:
-    """On torch's device without numbers, which like a GPU refuses tensors that were left on the CPU."""
+    """On torch's device without numbers, in place of a GPU: no operation may mix it with the CPU."""
+    from torch.utils import _pytree
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    class OneDevice(TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            flat = _pytree.tree_leaves((args, kwargs or {}))
+            places = {t.device.type for t in flat if isinstance(t, torch.Tensor) and t.ndim}
+            assert len(places) <= 1, f"{func} on {places}"
+            return func(*args, **(kwargs or {}))
+
+    with pytest.raises(AssertionError, match="convolution"), OneDevice():
+        torch.nn.functional.conv2d(torch.zeros(1, 1, 3, 3, device="meta"), torch.ones(1, 1, 2, 2))
     for network, shape in (
         (networks.film_network(4, 3, side=64), (2, 1, 64, 64)),
         (unet.unet(4, 3), (2, 1, 32, 32)),
         (unet3d.unet(4, 3), (2, 1, 8, 16, 16)),
     ):
-        out = network.to("meta")(torch.zeros(shape, device="meta"))
+        with OneDevice():
+            out = network.to("meta")(torch.zeros(shape, device="meta"))
         assert out.device.type == "meta"
         assert out.shape[:2] == (2, 3)
 
