@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from coread.core import Finding, Reader, vocabulary
 from coread.core.reading import (
+    DISMISS_REASONS,
     REJECT_REASONS,
     AddendumAdded,
+    CheckDismissed,
     Committed,
     Decided,
     Decision,
@@ -209,3 +211,27 @@ def test_no_order_of_events_breaks_the_order_of_reading(makers: list) -> None:
             assert kinds.count(Signed) == 1
             assert Committed not in kinds[kinds.index(Signed) :]
     assert replay("1.2", "r", reading.events).state is reading.state
+
+
+@pytest.mark.parametrize("reason", DISMISS_REASONS)
+def test_a_check_is_dismissed_with_a_reason_between_opening_and_signing(reason: str) -> None:
+    event = CheckDismissed(at(3), "side_differs", "k", reason, "because")
+    for before in (replay("1.2", "r", (Opened(at(0)),)), shown("x"), shown()):
+        after = advance(before, event)
+        assert after.state is before.state
+        assert after.dismissed == {"k": event}
+    for closed in (Reading("1.2", "r"), advance(shown(), Signed(at(3)))):
+        with pytest.raises(ReadingError, match="dismiss a check"):
+            advance(closed, event)
+
+
+def test_the_last_answer_to_a_check_counts_and_needs_a_known_reason() -> None:
+    first = CheckDismissed(at(3), "side_differs", "k", "misread")
+    second = CheckDismissed(at(4), "side_differs", "k", "right_as_written")
+    reading = advance(advance(shown(), first), second)
+    assert reading.dismissed == {"k": second}
+    assert [e for e in reading.events if isinstance(e, CheckDismissed)] == [first, second]
+    with pytest.raises(ReadingError, match="needs a reason"):
+        advance(shown(), CheckDismissed(at(3), "side_differs", "k", "because"))
+    with pytest.raises(ReadingError, match="needs a comment"):
+        advance(shown(), CheckDismissed(at(3), "side_differs", "k", "other", " "))

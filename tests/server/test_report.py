@@ -341,6 +341,10 @@ def test_what_reports_ask_for_is_due_overdue_and_done_by_the_next_examination(
     # who has not read the study and does not see signed reports sees no task of it
     assert tasks(world.client("ben"))["total"] == 0
     assert tasks(world.client("cleo"))["total"] == 1
+    # whoever sees what a report asks for has seen a part of it: a first read is somebody else's
+    lead = Reader(world.client("lea"), ct.uid())
+    assert tasks(lead.client)["total"] == 1
+    lead.do("POST", "/reading", status=409)
     later = replace(ct, key="later", day=date(2027, 4, 1))
     world.take_in(*write_ct(values(), GRID, later, tmp_path / "later", description="lung", kernel="sharp"))
     (task,) = tasks()["items"]

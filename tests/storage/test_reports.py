@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from coread.core import InstanceHeader, Reader, Report, Section, Sentence, Signature
+from coread.core import Dictation, InstanceHeader, Reader, Report, Section, Sentence, Signature, Template
 from coread.errors import InputError
 from coread.storage import ConflictError, Library
 
@@ -49,3 +49,21 @@ def test_report_belongs_to_its_study(library: Library, header: Header) -> None:
     with pytest.raises(ConflictError, match="not indexed"):
         library.reports.save("1.9", "ann", report("1.9"), {"a": b"1"})
     assert library.reports.of("1.9") == ()
+
+
+def test_text_of_a_report_to_come_is_replaced_only_by_who_has_seen_it(
+    library: Library, header: Header
+) -> None:
+    library.instances.add(header(study=STUDY), "a" * 64, size=1)
+    none = library.reports.text(STUDY, "ann")
+    assert (none.dictation, none.version, none.saved_at) == (Dictation(""), 0, None)
+    first = Dictation("Küçük nodül, İSMAİL.", "tr", (Template("chest_ct", "1"),))
+    saved = library.reports.save_text(STUDY, "ann", first, expected=0)
+    assert (saved.dictation, saved.version, saved.saved_at) == (first, 1, library.now())
+    with pytest.raises(ConflictError, match="version 1"):
+        library.reports.save_text(STUDY, "ann", Dictation("Other."), expected=0)
+    assert library.reports.save_text(STUDY, "ann", Dictation("More."), expected=1).version == 2
+    assert library.reports.text(STUDY, "ann").dictation.text == "More."
+    assert library.reports.text(STUDY, "bob").version == 0
+    with pytest.raises(ConflictError, match="not indexed"):
+        library.reports.save_text("1.9", "ann", first, expected=0)

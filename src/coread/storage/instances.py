@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -16,7 +16,7 @@ from coread.storage import studies
 from coread.storage.database import ConflictError, Database
 from coread.storage.documents import pack, unpack
 from coread.storage.models import InstanceModel, SeriesModel, StudyModel
-from coread.storage.paging import Page, Scope
+from coread.storage.paging import Page, Scope, batched
 from coread.storage.rows import Arrival, Priority, SeriesRow, StoredInstance, StudyRow, urgency
 from coread.storage.studies import Order, WorkState
 
@@ -289,17 +289,6 @@ class InstanceIndex:
         The same patient is the same non-empty identifier and the same birth date; where no birth date is
         known, the name must be the same as well. A study without time has no priors and is none.
         """
-        rows = self._of_patient(study, lambda time: StudyModel.sort_time < time, scope)
-        return tuple(sorted(rows, key=lambda row: str(row.time), reverse=True))
-
-    def later(self, study: str, *, scope: Scope = "all") -> tuple[StudyRow, ...]:
-        """Return later studies of the same patient, the earliest first; the same patient as for `priors`."""
-        rows = self._of_patient(study, lambda time: StudyModel.sort_time > time, scope)
-        return tuple(sorted(rows, key=lambda row: str(row.time)))
-
-    def _of_patient(
-        self, study: str, when: Callable[[datetime], sa.ColumnElement[bool]], scope: Scope
-    ) -> tuple[StudyRow, ...]:
         table = StudyModel
         with self._db.snapshot() as connection:
             this = connection.execute(select(table).where(table.uid == study)).first()
@@ -310,13 +299,38 @@ class InstanceIndex:
                 table.birth_date == this.birth_date,
                 table.uid != study,
                 table.time.is_not(None),
-                when(this.sort_time),
+                table.sort_time < this.sort_time,
             ]
             if this.birth_date is None:
                 if not this.patient_name:
                     return ()
                 same.append(table.patient_name == this.patient_name)
-            return studies.rows(connection, same, scope)
+            found = studies.rows(connection, same, scope)
+        return tuple(sorted(found, key=lambda row: str(row.time), reverse=True))
+
+    def of_patients(
+        self, study_uids: Sequence[str], *, scope: Scope = "all"
+    ) -> Mapping[str, tuple[StudyRow, ...]]:
+        """Return for each of some studies all studies of its patient, itself too, the earliest first.
+
+        The same patient is who it is for `priors`; who is not known well enough has that study alone.
+        """
+        by_patient: dict[tuple[object, ...], list[StudyRow]] = defaultdict(list)
+        asked: dict[str, tuple[object, ...]] = {}
+        with self._db.snapshot() as connection:
+            for chunk in batched(study_uids):
+                asking = StudyModel.uid.in_(chunk)
+                known = select(StudyModel.patient_id).where(asking, StudyModel.patient_id != "")
+                same = asking | StudyModel.patient_id.in_(known)
+                for row in studies.rows(connection, [same], scope):
+                    by_patient[_patient_of(row)].append(row)
+                    if row.uid in chunk:
+                        asked[row.uid] = _patient_of(row)
+        times = {
+            patient: tuple(sorted({r.uid: r for r in found}.values(), key=lambda r: str(r.time)))
+            for patient, found in by_patient.items()
+        }
+        return {study: times[patient] for study, patient in asked.items()}
 
     def set_priority(self, study: str, priority: Priority, reason: str = "") -> None:
         """Set how urgent a study is and why.
@@ -335,6 +349,13 @@ class InstanceIndex:
         """Return the digests of all instances."""
         with self._db.snapshot() as connection:
             return set(connection.scalars(select(InstanceModel.digest)))
+
+
+def _patient_of(row: StudyRow) -> tuple[object, ...]:
+    """Return what tells one patient from another."""
+    if not row.patient_id or (row.birth_date is None and not row.patient_name):
+        return (row.uid,)
+    return (row.patient_id, row.birth_date, row.patient_name if row.birth_date is None else None)
 
 
 def _stored(row: Any) -> StoredInstance:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, Literal, TypeVar
@@ -82,3 +82,14 @@ def after(columns: Sequence[Any], cursor: str, *, descending: bool) -> ColumnEle
     values = sa.tuple_(*(sa.literal(v, c.type) for v, c in zip(key, columns, strict=True)))
     row = sa.tuple_(*columns)
     return row < values if descending else row > values
+
+
+def batched(values: Sequence[str], size: int = 500) -> Iterator[Sequence[str]]:
+    """Yield values in runs that one statement can name.
+
+    Examples:
+        >>> [list(run) for run in batched(["a", "b", "c"], 2)]
+        [['a', 'b'], ['c']]
+    """
+    for start in range(0, len(values), size):
+        yield values[start : start + size]

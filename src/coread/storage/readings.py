@@ -16,6 +16,7 @@ from coread.storage.audit import AuditLog, event_digest
 from coread.storage.database import ConflictError, Database
 from coread.storage.documents import pack, unpack
 from coread.storage.models import ReadingEventModel, ReadingModel
+from coread.storage.paging import batched
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,11 +149,14 @@ class ReadingStore:
             return tuple(_head(row) for row in found)
 
     def heads_of(self, reader: str, studies: Sequence[str]) -> Mapping[str, ReadingHead]:
-        """Return where one reader's readings of some studies stand, by study; for a page of a list."""
+        """Return where one reader's readings of some studies stand, by study; for a list."""
         table = ReadingModel
+        heads: dict[str, ReadingHead] = {}
         with self._db.snapshot() as connection:
-            found = connection.execute(select(table).where(table.reader == reader, table.study.in_(studies)))
-            return {row.study: _head(row) for row in found}
+            for chunk in batched(studies):
+                query = select(table).where(table.reader == reader, table.study.in_(chunk))
+                heads |= {row.study: _head(row) for row in connection.execute(query)}
+        return heads
 
 
 def _changed(study: str, version: int | None, expected: int) -> ConflictError:

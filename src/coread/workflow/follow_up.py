@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -52,17 +53,24 @@ def keep(library: Library, report: Report) -> None:
 
 
 def tracked(view: View, today: date) -> tuple[FollowUp, ...]:
-    """Return what signed reports that the caller may see ask for; overdue first, then by the last day."""
+    """Return what signed reports that the caller may see ask for; overdue first, then by the last day.
+
+    What of it is shown to a person goes through `seen`.
+    """
     rows = view.library.follow_up.rows()
-    shown = {study: _shown(view, study) for study in dict.fromkeys(row.study for row in rows)}
-    found = [_stands(view.library, row, today, view.list_scope) for row in rows if shown[row.study]]
-    return tuple(sorted((one for one in found if one is not None), key=_order))
+    allowed = view.sees_signed(tuple(dict.fromkeys(row.study for row in rows)))
+    return _tracked(view.library, [row for row in rows if row.study in allowed], today, view.list_scope)
+
+
+def seen(view: View, shown: Iterable[FollowUp]) -> None:
+    """Remember what the caller has seen of reports: they can't make a first read of those any more."""
+    for study in dict.fromkeys(one.row.study for one in shown):
+        view.signed_reports(study)
 
 
 def tracked_by_all(library: Library, today: date) -> tuple[FollowUp, ...]:
-    """Return what all signed reports of a library ask for, for whoever keeps it; in the order of `tracked`."""
-    found = [_stands(library, row, today, "acquired") for row in library.follow_up.rows()]
-    return tuple(sorted((one for one in found if one is not None), key=_order))
+    """Return what all signed reports of a library ask for, for whoever keeps it; in the same order."""
+    return _tracked(library, library.follow_up.rows(), today, "acquired")
 
 
 def close(view: View, identifier: str, why: str) -> None:
@@ -73,7 +81,7 @@ def close(view: View, identifier: str, why: str) -> None:
         InputError: There is no reason.
     """
     row = next((r for r in view.library.follow_up.rows() if r.id == identifier), None)
-    if row is None or view.caller.reader is None or not _shown(view, row.study):
+    if row is None or view.caller.reader is None or row.study not in view.sees_signed((row.study,)):
         raise HiddenError
     if not why.strip():
         raise InputError("a task without a reason to close it", "why it is not open any more", "give one")
@@ -82,17 +90,17 @@ def close(view: View, identifier: str, why: str) -> None:
         view.library.audit.append(view.caller.reader, "follow_up.closed", row.study, {"task": identifier})
 
 
-def _shown(view: View, study: str) -> bool:
-    try:
-        return bool(view.signed_reports(study))
-    except HiddenError:
-        return False
+def _tracked(
+    library: Library, rows: Sequence[FollowUpRow], today: date, scope: Scope
+) -> tuple[FollowUp, ...]:
+    studies = tuple(dict.fromkeys(row.study for row in rows))
+    of_patient = library.instances.of_patients(studies, scope=scope)
+    found = [_stands(row, of_patient[row.study], today) for row in rows if row.study in of_patient]
+    return tuple(sorted(found, key=_order))
 
 
-def _stands(library: Library, row: FollowUpRow, today: date, scope: Scope) -> FollowUp | None:
-    study = library.instances.study(row.study, scope=scope)
-    if study is None:
-        return None
+def _stands(row: FollowUpRow, studies: Sequence[StudyRow], today: date) -> FollowUp:
+    study = next(s for s in studies if s.uid == row.study)
     asked = row.asked
     task = Task(
         row.study,
@@ -102,8 +110,7 @@ def _stands(library: Library, row: FollowUpRow, today: date, scope: Scope) -> Fo
         asked.latest,
         asking=_exam(study, asked.asked_on),
     )
-    later = library.instances.later(row.study, scope=scope)
-    exams = [_exam(r, r.time.date()) for r in later if r.time is not None]
+    exams = [_exam(r, r.time.date()) for r in studies if r.time is not None]
     (task,) = followup.close((task,), exams)
     done_on = next((exam.on for exam in exams if exam.study == task.done_by), None)
     closed = row.closed_at is not None and task.done_by is None

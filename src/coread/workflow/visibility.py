@@ -324,17 +324,23 @@ class View:
             HiddenError: The study is not visible.
         """
         self.study(study)
-        own = self.own_head(study)
-        if self.caller.reader is None:
-            allowed = self.unlocked(study)
-        elif own is not None:
-            allowed = not own.locked
-        else:
-            allowed = self.caller.role in _SEE_SIGNED
-        found = self._signed(study) if allowed else ()
-        if found and own is None:
+        found = self._signed(study) if self.sees_signed((study,)) else ()
+        if found and self.own_head(study) is None:
             self._remember_seeing(study)
         return found
+
+    def sees_signed(self, studies: Sequence[str]) -> frozenset[str]:
+        """Return those of some studies whose signed reports the caller may see.
+
+        What is shown of one of them goes through `signed_reports`, which remembers who has seen it.
+        """
+        reader = self.caller.reader
+        if reader is None:
+            return frozenset(study for study in studies if self.unlocked(study))
+        heads = self.library.readings.heads_of(reader, studies)
+        locked = {study: head.locked for study, head in heads.items() if head.opened_at is not None}
+        others = self.caller.role in _SEE_SIGNED
+        return frozenset(s for s in studies if (not locked[s] if s in locked else others))
 
     def report_files(self, study: str) -> tuple[StoredReport, ...]:
         """Return the signed reports whose files the caller may see.

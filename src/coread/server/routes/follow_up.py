@@ -30,6 +30,7 @@ def follow_up(
     shown = [one for one in found if not state or one.state in state]
     start = _start(cursor)
     following = start + limit
+    tracker.seen(person.view, shown[start:following])
     return FollowUpPage(
         total=len(shown),
         next=str(following) if following < len(shown) else None,
