@@ -92,7 +92,7 @@ def scope(cues: Sequence[CueMatch], start: int, end: int) -> tuple[int, list[tup
             continue
         if doubt is not None and cue.start - doubt.end >= _DENIED_DOUBT:
             break
-        if cue.barrier or cue.affirmed:
+        if (cue.barrier and not cue.after) or cue.affirmed:
             break
         if cue.ignored:
             continue
@@ -116,7 +116,7 @@ def scope(cues: Sequence[CueMatch], start: int, end: int) -> tuple[int, list[tup
                     flags &= ~UNCERTAIN
             flags |= flag
             deciding.append((cue, flag))
-        if decided and doubt is None and not denied:
+        if cue.barrier or (decided and doubt is None and not denied):
             break
     if flags & OTHER:
         flags |= HISTORICAL

@@ -215,6 +215,8 @@ class _Reader:
                 continue
             inner = [c for c in cues if not (start <= c.start and c.end <= end)]
             said = assertion(self.matched, inner, start, end)
+            if any(not payload[1] for payload in payloads):
+                continue  # words that look like a finding and are none
             names = sorted(
                 {payload[1] for payload in payloads}, key=lambda n: (n not in self.rules.concepts.critical, n)
             )
@@ -356,6 +358,7 @@ class _Reader:
         links: list[int] | None = None
         breaks: list[int] = []
         joins: set[int] = set()
+        equates: set[int] = set()
         places = self.within(SITE, sentence)
         for group in (SIDE, SITE, SEVERITY, CHANGE, QUALIFIER):
             words = places if group == SITE else self.within(group, sentence)
@@ -365,7 +368,9 @@ class _Reader:
                 links = []
                 for a, _, payloads in self.within(GRAMMAR, sentence):
                     for payload in payloads:
-                        if payload[1] == "links":
+                        if payload[1] == "equates":
+                            equates.add(a)
+                        elif payload[1] == "links":
                             links.append(a)
                         elif payload[1] == "joins":
                             joins.add(a)
@@ -383,7 +388,8 @@ class _Reader:
                 ):
                     continue
                 turn = word[0] - 2 if group == CHANGE and spans[-1][1] <= word[0] else sentence[1]
-                number = owner(matched, spans, word, links=links, breaks=[at for at in breaks if at < turn])
+                blocks = [at for at in breaks if at < turn and not (at in equates and word[1] <= spans[0][0])]
+                number = owner(matched, spans, word, links=links, breaks=blocks)
                 if number is None:
                     continue
                 a, b = spans[number]

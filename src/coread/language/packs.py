@@ -350,6 +350,8 @@ def _terms(table: Mapping[str, Any]) -> Iterable[tuple[str, Payload]]:
     yield from _named(table["measures"], MEASURE)
     yield from _named(table["grammar"], GRAMMAR)
     yield from _named(table["findings"], FINDING)
+    for term in table.get("ignored", {}).get("terms", ()):
+        yield term, (FINDING, "")
     for term in table["communicated"]["terms"]:
         yield term, (TOLD, "told")
     for number, rule in enumerate(table.get("states", ())):

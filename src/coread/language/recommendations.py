@@ -92,6 +92,7 @@ def _interval(
     words = matched.words
     grammar = inside(matched.groups[GRAMMAR], *sentence)
     ago = {start for start, _, payloads in grammar if any(p[1] == "ago" for p in payloads)}
+    joined = {start for start, _, payloads in grammar if any(p[1] == "joins" for p in payloads)}
     lasting = {end for _, end, payloads in grammar if any(p[1] == "lasting" for p in payloads)}
     joins = [m for m in times if any(p[1] == "join" for p in m[2])]
     ranges = {start for start, _, payloads in times if any(p[1] == "range" for p in payloads)}
@@ -106,6 +107,13 @@ def _interval(
                 lower_end = _amount(matched, first - 2, rules)
                 if lower_end is not None:
                     low, first = lower_end, first - 2
+            while first - 2 >= sentence[0] and (
+                words[first - 1] == "," or first - 1 in joined
+            ):  # "at 3, 6 and 12"
+                earlier = _amount(matched, first - 2, rules)
+                if earlier is None:
+                    break
+                low, first = earlier, first - 2
             if end in ago or first in lasting:
                 continue
             near = any(0 <= first - e <= 1 or 0 <= s - end <= 1 for s, e, _ in joins)
