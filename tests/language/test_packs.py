@@ -102,6 +102,41 @@ def test_an_incomplete_pack_is_refused(tmp_path: Path) -> None:
         load_pack(path)
 
 
+def test_the_page_names_every_table_of_a_pack() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "report-text.md").read_text("utf-8")
+    for language in packs.languages():
+        path = resources.files("coread.language").joinpath("packs", f"{language}.toml")
+        table = tomllib.loads(path.read_text("utf-8"))
+        nested = [name for name in table if not isinstance(table[name], dict | list)]
+        assert all(f"`{name}`" in page for name in nested)
+        assert all(f"[{name}" in page for name in table if isinstance(table[name], dict))
+        assert all(f"`{key}`" in page or f"[morphology.{key}]" in page for key in table["morphology"])
+        assert all(f"`{key}`" in page for key in (*table["measures"], *table["grammar"]))
+
+
+def test_marks_spellings_and_slips_are_a_matter_of_the_pack(tmp_path: Path) -> None:
+    added = """suffixes = [["se", ""], ["e", ""], ["en", ""], ["s", ""]]
+fold = [["ä", "a"], ["ö", "o"], ["ü", "u"], ["ß", "s"]]
+spellings = [["ph", "f"]]
+keep = "pneumothorac"
+"""
+    path = tmp_path / "de.toml"
+    path.write_text(
+        GERMAN.replace('suffixes = [["se", ""], ["e", ""], ["en", ""], ["s", ""]]\n', added), encoding="utf-8"
+    )
+    load_pack(path)
+    try:
+        for text, name in (
+            ("Die Leber ist vergrossert.", "hepatomegaly"),
+            ("Die Leber ist vergroßert.", "hepatomegaly"),
+            ("Kein Pneumothroax.", "pneumothorax"),
+            ("Kein Pneumothorac.", None),
+        ):
+            assert [f.finding for f in structure(text, "de").findings] == ([name] if name else []), text
+    finally:
+        packs._packs.pop("de", None)
+
+
 def test_alternatives_and_options() -> None:
     assert expand("(a|b) c") == ["a c", "b c"]
     assert expand("(a|) (b|c)") == ["a b", "a c", "b", "c"]

@@ -195,7 +195,7 @@ def test_challenge_sentences(challenge: list[dict[str, object]]) -> None:
 
 
 def test_speed(shared: Path) -> None:
-    """Whole structure of reports of about 40 words, in time of this process; the floor is low: it may be busy."""
+    """Whole structure of reports of about 40 words, in time of this process; a low floor: it may be busy."""
     lines = (shared / "reports" / "negex.jsonl").read_text("utf-8").splitlines()
     text = " ".join(json.loads(line)["sentence"] for line in lines[:600]).split()
     reports = ["FINDINGS: " + " ".join(text[i : i + 40]) for i in range(0, len(text) - 40, 40)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from html.parser import HTMLParser
 from itertools import product
+from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from coread.errors import InputError
 from coread.language import TextFinding, structure
 from coread.language.packs import pack
-from coread.language.templates import html, sentence, template, templates, write
+from coread.language.templates import html, load_templates, sentence, template, templates, write
 
 
 def make(
@@ -104,6 +105,27 @@ def test_a_changed_word_is_noticed() -> None:
     text = write("chest_ct", [make("pleural effusion", "present", "left")])
     changed = structure(text.replace("Left pleural", "Right pleural"), "en")
     assert {f.laterality for f in changed.findings if f.finding == "pleural effusion"} == {"right"}
+
+
+def test_templates_of_your_own(tmp_path: Path) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text(
+        'version = "1"\n[wrist_radiograph]\nmodality = "DX"\ntitle = ["Wrist", "El bileği"]\n'
+        'technique = ["Two views.", "İki yönlü grafi."]\nnormal = [["No fracture.", "Kırık saptanmadı."]]\n',
+        encoding="utf-8",
+    )
+    try:
+        assert load_templates(path) == ("wrist_radiograph",)
+        report = structure(write("wrist_radiograph", [], "tr"), "tr")
+        assert [(f.finding, f.status) for f in report.findings] == [("fracture", "absent")]
+    finally:
+        templates().pop("wrist_radiograph", None)
+    path.write_text(path.read_text("utf-8").replace("No fracture.", "All is well."), encoding="utf-8")
+    with pytest.raises(InputError, match="no finding is read"):
+        load_templates(path)
+    path.write_text("[x]", encoding="utf-8")
+    with pytest.raises(InputError, match="no templates"):
+        load_templates(path)
 
 
 @pytest.mark.parametrize("name", templates())

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from html import escape
 from importlib import resources
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 from coread.errors import InputError
 from coread.language.packs import pack
@@ -51,7 +52,40 @@ class Template:
 def templates() -> dict[str, Template]:
     """Return every template by name."""
     path = resources.files("coread.language").joinpath("templates.toml")
-    table = tomllib.loads(path.read_text("utf-8"))
+    return _read(tomllib.loads(path.read_text("utf-8")))
+
+
+def load_templates(path: Path) -> tuple[str, ...]:
+    """Read templates of your own and make them known beside ours; return their names.
+
+    A file has a ``version`` and a table for each template: ``modality``, ``title``, ``technique``, ``normal``,
+    each wording in English and in Turkish.
+
+    Raises:
+        InputError: It is no TOML, lacks a table, or has a statement that names no finding.
+    """
+    try:
+        read = _read(tomllib.loads(path.read_text("utf-8")))
+    except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{path} has no templates: {error!r}",
+            "expected version, and for each template modality, title, technique and normal in two languages",
+            "compare with the page on report text",
+        ) from error
+    for form in read.values():
+        for language, lines in form.normal.items():
+            mute = [line for line in lines if not _named(line, language)]
+            if mute:
+                raise InputError(
+                    f"template {form.name}: no finding is read from {mute[0]!r}",
+                    "expected statements that name a finding of the rule pack",
+                    "word it with a term of the pack, or add the term",
+                )
+    templates().update(read)
+    return tuple(read)
+
+
+def _read(table: dict[str, Any]) -> dict[str, Template]:
     version = table.pop("version")
     return {
         name: Template(
