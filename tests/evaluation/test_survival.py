@@ -1,3 +1,5 @@
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -118,3 +120,34 @@ def test_true_survival_is_calibrated_at_a_horizon_under_censoring():
     assert len(predicted) == 10
     wrong, seen = sv.calibration_at(np.minimum(death, end), death <= end, np.exp(-rate * 0.1), 0.5)
     assert (seen < wrong - 0.02).all()
+
+
+def plain_concordance_se(t, e, r, weight):
+    """The infinitesimal jackknife by all pairs of cases."""
+    longer = (t[:, None] < t) | ((t[:, None] == t) & ~e)
+    pairs = longer * (e * weight)[:, None]
+    won = pairs * ((r[:, None] > r) + 0.5 * (r[:, None] == r))
+    good, all_ = won.sum(axis=0) + won.sum(axis=1), pairs.sum(axis=0) + pairs.sum(axis=1)
+    influence = (good - good.sum() / all_.sum() * all_) / (all_.sum() / 2)
+    return np.sqrt((influence**2).sum())
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_error_of_concordance_equals_all_pairs_with_ties(seed):
+    rng = np.random.default_rng(seed)
+    t, e = np.ceil(rng.exponential(8, 300)), rng.random(300) < 0.6
+    r = rng.integers(0, 9, 300) / 3
+    assert sv.concordance_se(t, e, r) == pytest.approx(plain_concordance_se(t, e, r, np.ones(300)), rel=1e-12)
+    g = sv.censoring_distribution(t, e).before(t)
+    weight = np.divide(1.0, g**2, out=np.zeros(300), where=g > 0)
+    found = sv.concordance_se(t, e, r, index="uno")
+    assert found == pytest.approx(plain_concordance_se(t, e, r, weight), rel=1e-12)
+
+
+def test_error_of_concordance_of_50_000_cases_takes_seconds():
+    rng = np.random.default_rng(1)
+    start = time.process_time()
+    assert (
+        0 < sv.concordance_se(rng.exponential(size=50_000), np.ones(50_000), rng.normal(size=50_000)) < 0.01
+    )
+    assert time.process_time() - start < 5

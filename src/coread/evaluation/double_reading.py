@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from coread.core import Interval
 from coread.errors import InputError
 from coread.evaluation.operating import Rate, wilson
 from coread.evaluation.roc import check_truth
@@ -26,6 +27,8 @@ class Pathway:
         recall_rate: Part of all cases called back.
         reads: Human readings, arbitration included.
         saved: Part of the human readings of plain double reading that are not needed.
+        sensitivity_difference: From plain double reading, with the paired Wald interval of the test.
+        specificity_difference: The same of specificity.
         sensitivity_p: One-sided, that sensitivity is not lower than plain double reading by the margin.
         specificity_p: The same of specificity.
     """
@@ -36,6 +39,8 @@ class Pathway:
     recall_rate: float
     reads: int
     saved: float
+    sensitivity_difference: Rate | None = None
+    specificity_difference: Rate | None = None
     sensitivity_p: float | None = None
     specificity_p: float | None = None
 
@@ -98,23 +103,23 @@ def simulate(
     found = []
     for name, decision, reads in ways:
         m, n = int(sick.sum()), int((~sick).sum())
-        tests: tuple[float | None, float | None] = (None, None)
-        if name != "double reading":
-            tests = (
-                paired_non_inferiority(decision[sick], plain[sick], margin),
-                paired_non_inferiority(~decision[~sick], ~plain[~sick], margin),
-            )
-        found.append(
-            Pathway(
-                name,
-                wilson(int((decision & sick).sum()), m, level=level),
-                wilson(int((~decision & ~sick).sum()), n, level=level),
-                float(decision.mean()),
-                reads,
-                1 - reads / plain_reads,
-                *tests,
-            )
+        pathway = Pathway(
+            name,
+            wilson(int((decision & sick).sum()), m, level=level),
+            wilson(int((~decision & ~sick).sum()), n, level=level),
+            float(decision.mean()),
+            reads,
+            1 - reads / plain_reads,
         )
+        if name != "double reading":
+            pathway = replace(
+                pathway,
+                sensitivity_difference=paired_difference(decision[sick], plain[sick], level=level),
+                specificity_difference=paired_difference(~decision[~sick], ~plain[~sick], level=level),
+                sensitivity_p=paired_non_inferiority(decision[sick], plain[sick], margin),
+                specificity_p=paired_non_inferiority(~decision[~sick], ~plain[~sick], margin),
+            )
+        found.append(pathway)
     return tuple(found)
 
 
@@ -126,14 +131,29 @@ def paired_non_inferiority(new: Bools, old: Bools, margin: float) -> float:
         old: (cases,) whether the old way is right, the same cases.
         margin: Above 0.
     """
-    n = new.size
-    b, c = int((new & ~old).sum()), int((~new & old).sum())
     if margin <= 0:
         raise InputError(f"margin {margin:g}", "expected above 0")
-    # a half on each discordant cell keeps the variance above 0 (Agresti and Min 2005)
+    difference, se = _paired(new, old)
+    return float(stats.norm.sf((difference + margin) / se))
+
+
+def paired_difference(new: Bools, old: Bools, *, level: float = 0.95) -> Rate:
+    """Return the difference of two rates over the same cases, new less old, with its Wald interval.
+
+    References:
+        Agresti, Min, Statistics in Medicine 24:729 (2005).
+    """
+    difference, se = _paired(new, old)
+    half = float(stats.norm.ppf(0.5 + level / 2)) * se
+    return Rate(difference, Interval(difference - half, difference + half, level, "paired, Wald"))
+
+
+def _paired(new: Bools, old: Bools) -> tuple[float, float]:
+    """Return the difference and its error; a half on each discordant cell keeps it above 0."""
+    n = new.size
+    b, c = int((new & ~old).sum()), int((~new & old).sum())
     difference = (b - c) / n
-    variance = ((b + c + 1) / n - difference**2) / n
-    return float(stats.norm.sf((difference + margin) / np.sqrt(variance)))
+    return difference, float(np.sqrt(((b + c + 1) / n - difference**2) / n))
 
 
 def _calls(values: ArrayLike, sick: Bools, name: str) -> Bools:

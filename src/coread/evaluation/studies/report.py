@@ -225,7 +225,7 @@ def curves(
                 low, high = (np.asarray(b)[kept] for b in line.band)
                 axes.fill_between(xs[kept], low, high, color=colour, alpha=0.13, lw=0)
             dashes = DASHES[line.style % len(DASHES)]
-            axes.plot(xs[kept], ys[kept], label=line.name, lw=1.3, color=colour, ls=dashes)
+            axes.plot(xs[kept], ys[kept], label=line.name or None, lw=1.3, color=colour, ls=dashes)
         if diagonal:
             axes.plot([0, 1], [0, 1], color="0.6", lw=0.8, ls="--")
             axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")

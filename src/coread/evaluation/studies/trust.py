@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from coread.errors import InputError
 from coread.evaluation.double_reading import simulate
-from coread.evaluation.drift import shift_of_labels, shift_of_numbers
+from coread.evaluation.drift import control_chart, shift_of_labels, shift_of_numbers
 from coread.evaluation.operating import Rate
 from coread.evaluation.roc import areas, check_truth
-from coread.evaluation.studies.report import Options, StudyReport, Table, plot
+from coread.evaluation.studies.report import Line, Options, StudyReport, Table, curves, plot
 from coread.evaluation.subgroups import Subgroup, subgroup_report
 from coread.evaluation.tables import (
     binary,
@@ -62,14 +62,11 @@ def subgroup_study(frame: pd.DataFrame, options: Options) -> StudyReport:
     of = "" if clusters is None else f" of {pd.Series(clusters).nunique()} patients"
     report.checks.append(f"{truth.size} cases{of} in {len(found.groups)} subgroups")
 
-    def three(rate: Rate | None) -> tuple[float | None, ...]:
-        return (None,) * 3 if rate is None else (rate.value, rate.interval.low, rate.interval.high)
-
-    rows = [(g.name, g.cases, g.diseased, *three(g.area), *three(g.difference), g.p) for g in found.groups]
+    rows = [(g.name, g.cases, g.diseased, *_three(g.area), *_three(g.difference), g.p) for g in found.groups]
     limits = ("low", "high")
     heads = (options.group, "cases", "diseased", "AUC", *limits, "AUC less others", *limits, "p (Holm)")
     report.tables.append(Table("Areas", heads, tuple(rows)))
-    rates = [(g.name, *three(g.sensitivity), *three(g.specificity)) for g in found.groups]
+    rates = [(g.name, *_three(g.sensitivity), *_three(g.specificity)) for g in found.groups]
     names: tuple[str, ...] = (options.group, "sensitivity", *limits, "specificity", *limits)
     report.tables.append(Table(f"At the threshold {threshold:g}", names, tuple(rates)))
     gaps = ((found.sensitivity_gap, found.false_positive_gap),)
@@ -157,23 +154,62 @@ def drift_study(frame: pd.DataFrame, options: Options) -> StudyReport:
         "Kolmogorov-Smirnov for numbers with the population stability index, chi-square for categories; "
         "p not corrected; with many cases small shifts are significant, look at the PSI"
     )
-    if "truth" in with_standard_names(frame, ("truth",)).columns and options.scores:
-        _, truth, score, _, _ = _scored(frame, options)
-        for window in sorted(set(windows)):
-            inside = (windows == window).to_numpy()
-            area = areas(truth[inside], score[inside])
-            report.results[f"AUC in {window}"] = {
-                "auc": area.area[0],
-                "interval": area.interval(level=options.level),
-            }
+    if options.scores:
+        _watch(report, frame, windows, options)
     return report
+
+
+def _watch(report: StudyReport, frame: pd.DataFrame, windows: pd.Series[str], options: Options) -> None:
+    """Add the area of the score in each window, and the control chart of its mean."""
+    name = options.scores[0]
+    score = numbers(frame, name)
+    order = [w for w in dict.fromkeys(windows) if w != options.reference]
+    if "truth" in with_standard_names(frame, ("truth",)).columns:
+        _, truth, _, _, _ = _scored(frame, options)
+        rows = []
+        for window in (str(options.reference), *order):
+            inside = (windows == window).to_numpy()
+            try:
+                area = areas(truth[inside], score[inside])
+            except InputError as error:
+                report.checks.append(f"no area in {window}: {error.came}")
+                continue
+            limits = area.interval(level=options.level)
+            report.results[f"AUC in {window}"] = {"auc": area.area[0], "interval": limits}
+            size = int(inside.sum()), int(truth[inside].sum())
+            rows.append((window, *size, area.area[0], limits.low, limits.high))
+        heads = ("window", "cases", "diseased", "AUC", "low", "high")
+        report.tables.append(Table(f"Area of {name} in each window", heads, tuple(rows)))
+    parts = [(windows == w).to_numpy() for w in order]
+    base = score[(windows == options.reference).to_numpy()]
+    if base.size < 2 or base.std() == 0:
+        return
+    chart = control_chart(base, [score[i].mean() for i in parts], [i.sum() for i in parts])
+    report.results[f"control chart of {name}"] = {"windows": order, "chart": chart}
+    if len(order) < 2:
+        return
+    at = np.arange(1, len(order) + 1)
+    lines = [
+        Line("smoothed mean", at, chart.values),
+        Line("limits (3 errors)", at, chart.lower, colour=1, style=1),
+        Line("", at, chart.upper, colour=1, style=1),
+        Line("mean of the reference", at, np.full(at.size, chart.centre), colour=2),
+    ]
+    title = (
+        f"Control chart (EWMA, weight 0.2) of the mean of {name} in {len(order)} windows in the order of the "
+        f"table, {base.size} cases of reference; {int(chart.alarms.sum())} outside the limits"
+    )
+    report.plots.append((title, curves(lines, "window", f"mean of {name}")))
 
 
 def double_reading_study(frame: pd.DataFrame, options: Options) -> StudyReport:
     """Return the pathways of double reading; columns truth, first, second, arbitration, model or score."""
     table = with_standard_names(frame, ("truth",))
     need(table, ("truth", "first", "second", "arbitration"))
-    calls = {n: binary(table[n], n) for n in ("truth", "first", "second", "arbitration")}
+    calls = {
+        n: binary(table[n], n, options.positive if n == "truth" else None)
+        for n in ("truth", "first", "second", "arbitration")
+    }
     if "model" in table.columns:
         model = binary(table["model"], "model")
     elif options.scores and options.threshold is not None:
@@ -194,41 +230,35 @@ def double_reading_study(frame: pd.DataFrame, options: Options) -> StudyReport:
         f"{len(table)} cases, {int(calls['truth'].sum())} diseased; the arbitration of cases that nobody "
         "arbitrated is an assumption of the table"
     )
+    limits = ("low", "high")
     report.tables.append(
         Table(
             "Pathways",
-            (
-                "",
-                "sensitivity",
-                "low",
-                "high",
-                "specificity",
-                "low",
-                "high",
-                "recall rate",
-                "reads",
-                "saved",
-                "p sens.",
-                "p spec.",
-            ),
+            ("", "sensitivity", *limits, "specificity", *limits, "recall rate", "reads", "reads saved"),
             tuple(
-                (
-                    p.name,
-                    p.sensitivity.value,
-                    p.sensitivity.interval.low,
-                    p.sensitivity.interval.high,
-                    p.specificity.value,
-                    p.specificity.interval.low,
-                    p.specificity.interval.high,
-                    p.recall_rate,
-                    p.reads,
-                    p.saved,
-                    p.sensitivity_p,
-                    p.specificity_p,
-                )
+                (p.name, *_three(p.sensitivity), *_three(p.specificity), p.recall_rate, p.reads, p.saved)
                 for p in found
             ),
         )
     )
-    report.methods.append(f"After McKinney 2020; one-sided paired non-inferiority, margin {options.margin:g}")
+    changes = []
+    for p in found[1:]:
+        changes.append((f"{p.name}: sensitivity", *_three(p.sensitivity_difference), p.sensitivity_p))
+        changes.append((f"{p.name}: specificity", *_three(p.specificity_difference), p.specificity_p))
+    heads = ("", "difference", *limits, "one-sided p of non-inferiority")
+    title = f"Against plain double reading, margin {options.margin:g}"
+    report.tables.append(Table(title, heads, tuple(changes)))
+    for p in found:
+        for name, rate in (("sensitivity", p.sensitivity), ("specificity", p.specificity)):
+            report.metrics[f"{name}_{p.name}"] = (rate.value, rate.interval.low, rate.interval.high)
+    report.methods.append(
+        "After McKinney 2020; Wilson's intervals; paired differences with Wald intervals and one-sided tests "
+        f"of non-inferiority, margin {options.margin:g}; simulated: readers' decisions are taken as they "
+        "would be without the model"
+    )
     return report
+
+
+def _three(rate: Rate | None) -> tuple[float | None, ...]:
+    """Return a rate and its limits for a table."""
+    return (None,) * 3 if rate is None else (rate.value, rate.interval.low, rate.interval.high)
