@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -61,6 +63,15 @@ class Evaluation:
     notes: tuple[str, ...] = ()
     curve: tuple[CalibrationBin, ...] = ()
     threshold: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationCurve:
+    """How often cases were positive by the probability said, on which data, when it was measured."""
+
+    data: str
+    date: str
+    bins: tuple[CalibrationBin, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +157,36 @@ def evaluate(
         "them these figures are too good; the card tells those of unseen cases."
     )
     return replace(result, notes=(*result.notes, own))
+
+
+def calibration_curves(model: str) -> tuple[CalibrationCurve, ...]:
+    """Return the curves that lie beside a model's card; none where there are none.
+
+    Raises:
+        InputError: There is no such model.
+        DataError: They were measured with other weights than the card's.
+    """
+    path = resources.files("coread.recognition") / f"{known(model)}.calibration.json"
+    if not path.is_file():
+        return ()
+    document = json.loads(path.read_text(encoding="utf-8"))
+    if document["weights"] != card(model).weights:
+        raise DataError(
+            f"calibration of {model} with weights {document['weights']}",
+            "that of the card's",
+            "measure it again with `coread models evaluate`",
+        )
+    return tuple(
+        CalibrationCurve(
+            curve["data"],
+            curve["date"],
+            tuple(
+                CalibrationBin(b["said"], Estimate(b["seen"], b["low"], b["high"]), b["cases"])
+                for b in curve["bins"]
+            ),
+        )
+        for curve in document["curves"]
+    )
 
 
 def finding(model: str) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -587,39 +587,6 @@ class JobJson(Schema):
     state: Literal["queued", "running", "done", "failed", "cancelled"]
     progress: float
     words: str
-
-
-class MetricJson(Schema):
-    """A measured figure on a card."""
-
-    name: str
-    value: float
-    low: float | None
-    high: float | None
-    data: str
-    date: str
-
-
-class CardJson(Schema):
-    """The card of an analyzer."""
-
-    id: str
-    name: str
-    version: str
-    kind: str
-    mode: str
-    shown: str
-    intended_use: str
-    not_for: str
-    evidence_level: int
-    training_data: str
-    metrics: list[MetricJson]
-    licence: str
-    references: list[str]
-    weights: str | None
-    threshold: float | None
-    calibration: str | None
-    needs: list[dict[str, Any]]
 
 
 class AuditEntry(Schema):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import mimetypes
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -15,7 +14,6 @@ from coread.server import pixels, values
 from coread.server import schemas as s
 from coread.storage import AuditEntry, IntakeRow, Job, SeriesRow, StudyRow
 from coread.workflow import wording
-from coread.workflow.analyzers import Registered
 from coread.workflow.process import age_at
 from coread.workflow.second_reading import SecondReading
 from coread.workflow.worklist import Entry
@@ -310,30 +308,6 @@ def job(found: Job) -> s.JobJson:
         state=found.state,
         progress=found.progress,
         words=found.error or found.words,
-    )
-
-
-def card(registered: Registered) -> s.CardJson:
-    """Return the card of an analyzer."""
-    found = registered.card
-    return s.CardJson(
-        id=registered.name,
-        name=found.name,
-        version=found.version,
-        kind=found.kind,
-        mode=found.mode,
-        shown=found.shown,
-        intended_use=found.intended_use,
-        not_for=found.not_for,
-        evidence_level=found.evidence_level,
-        training_data=found.training_data,
-        metrics=[s.MetricJson(**asdict(metric)) for metric in found.metrics],
-        licence=found.licence,
-        references=list(found.references),
-        weights=found.weights,
-        threshold=found.threshold,
-        calibration=found.calibration,
-        needs=[asdict(need) for need in found.needs],
     )
 
 

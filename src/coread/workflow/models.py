@@ -42,6 +42,7 @@ from coread.storage.site_models import (
 )
 
 State = Literal["on", "off", "refused"]
+Cause = Literal["", "fault", "card", "site", "new", "threshold", "weights"]
 SHORT = 12
 
 
@@ -101,23 +102,32 @@ class SiteEntry:
 
     def standing(self) -> tuple[State, str]:
         """Return whether the model runs, and why not."""
+        state, _, words = self._standing()
+        return state, words
+
+    @property
+    def cause(self) -> Cause:
+        """Why it doesn't run, as one word."""
+        return self._standing()[1]
+
+    def _standing(self) -> tuple[State, Cause, str]:
         if self.fault is not None:
-            return "refused", self.fault
+            return "refused", "fault", self.fault
         if self.missing:
-            return "off", f"its card does not say {', '.join(self.missing)}"
+            return "off", "card", f"its card does not say {', '.join(self.missing)}"
         if self.site.enabled is False:
-            return "off", "switched off by the site"
+            return "off", "site", "switched off by the site"
         if self.site.enabled is None and self.folder is not None:
-            return "off", "imported and not enabled yet"
+            return "off", "new", "imported and not enabled yet"
         if self.stale:
-            return "refused", self._stale_words()
+            return "refused", "threshold", self._stale_words()
         if self.site.enabled and self.site.weights != self.weights:
-            return "refused", (
-                f"it was enabled with weights {_short(self.site.weights)} and now has "
-                f"{_short(self.weights)}; look at its figures and say "
-                f"`coread models enable {self.name}` again"
+            words = (
+                f"it was enabled with weights {_short(self.site.weights)} and now has {_short(self.weights)}"
             )
-        return "on", ""
+            todo = f"look at its figures and say `coread models enable {self.name}` again"
+            return "refused", "weights", f"{words}; {todo}"
+        return "on", "", ""
 
     def _stale_words(self) -> str:
         finding, point = next(iter(self.stale.items()))
