@@ -293,6 +293,26 @@ def test_a_check_waits_for_other_words_or_for_an_answer_that_is_kept(
         person.dismiss(ct.uid(), side["key"], "misread", "", language="en", expected=ada.version)
 
 
+def test_a_report_is_signed_in_the_language_in_which_it_was_shown_and_checked(
+    world: Any, results: Any, ada: Reader
+) -> None:
+    world.save(results(1))
+    ada.open()
+    ada.reveal()
+    ada.decide("ct-model-0", "accept")
+    turkish = {"language": "tr"}
+    shown = ada.client.get(f"{ada.address}/report", params=turkish).json()
+    checks = ada.client.get(f"{ada.address}/report/checks", params=turkish).json()["checks"]
+    assert checks
+    for check in checks:
+        ada.dismiss(check, **turkish)
+    ada.do("POST", "/reading/sign", turkish)
+    signed = ada.do("GET", "/report")
+    assert signed["language"] == "tr"
+    words = [[s["text"] for s in section["sentences"]] for section in signed["sections"]]
+    assert words == [[s["text"] for s in section["sentences"]] for section in shown["sections"]]
+
+
 def test_the_prior_size_is_the_one_of_the_signed_prior(
     world: Any, ct: Any, prior: Any, results: Any, ada: Reader
 ) -> None:

@@ -320,6 +320,12 @@ class DismissRequest(Schema):
     language: Language = "en"
 
 
+class SignRequest(Schema):
+    """In which language the report was shown that is signed; that of its draft unless given."""
+
+    language: Language | None = None
+
+
 class FollowUpJson(Schema):
     """An examination that a signed report asks for."""
 

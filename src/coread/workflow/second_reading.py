@@ -309,8 +309,14 @@ class SecondReading:
         event = CheckDismissed(self.clock(), found.code, key, reason, comment.strip())
         return self._append(study, event, expected)
 
-    def sign(self, study: str, *, expected: int) -> ReadingAt:
+    def sign(self, study: str, *, expected: int, language: Language | None = None) -> ReadingAt:
         """Sign: the report and its files are made and final, together with the last step of the reading.
+
+        Args:
+            study: Study instance UID.
+            expected: The version of the reading that the caller has seen.
+            language: In which the report was shown; that of its draft unless given. The reader's own text
+                and kept words stay in theirs.
 
         Raises:
             ReadingError: Findings wait for a decision, images for a read, newer results for a reveal, or a
@@ -321,8 +327,7 @@ class SecondReading:
         after = advance(reading, Signed(at))
         if self.comparison(study).stale:
             raise ReadingError("newer results came", "a reveal of all results", "reveal again and decide")
-        language = self._draft_language(study)
-        draft = self._draft(reading, language)
+        draft = self._draft(reading, language or self._draft_language(study))
         waiting = self._checked(reading, draft).open
         if waiting:
             raise ReadingError(

@@ -66,7 +66,8 @@ export const api = {
     json<Reading>(`${study(uid)}/report/checks/dismiss`, body("POST", request, version)),
   followUp: (state: FollowUpState | "", cursor?: string, limit?: number) => json<FollowUpPage>(`follow-up?${query({ state, cursor, limit })}`),
   closeFollowUp: (id: string, why: string) => call(`follow-up/${encodeURIComponent(id)}/close`, body("POST", { why })),
-  sign: (uid: string, version: number) => json<Reading>(`${study(uid)}/reading/sign`, body("POST", {}, version)),
+  sign: (uid: string, language: Language, version: number) =>
+    json<Reading>(`${study(uid)}/reading/sign`, body("POST", { language }, version)),
   addendum: (uid: string, text: string, version: number) =>
     json<Reading>(`${study(uid)}/reading/addendum`, body("POST", { text }, version)),
   exports: (uid: string) => json<Export[]>(`${study(uid)}/exports`),

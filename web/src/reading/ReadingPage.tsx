@@ -65,7 +65,7 @@ export function ReadingPage({ study, reading, setReading, refetchStudy }: Props)
   const alone = stage === "reading" || late;
   const writable = canRead && reading !== undefined;
   const { draft, saving, change, settle } = useDraft(uid, reading, writable && alone);
-  const ownText = useReportText(uid, writable && stage !== "unread", canRead && !signed);
+  const ownText = useReportText(uid, writable && stage !== "unread", !signed);
   const checks = useChecks(uid, reading, ownText.version, setReading);
 
   const comparison = useQuery({
@@ -186,9 +186,9 @@ export function ReadingPage({ study, reading, setReading, refetchStudy }: Props)
 
   const sign = useCallback(() => attempt(async () => {
     await ownText.settle();
-    setReading(await api.sign(uid, reading!.version));
+    setReading(await api.sign(uid, language, reading!.version));
     refetchStudy();
-  }), [attempt, uid, reading, ownText.settle, setReading, refetchStudy]);
+  }), [attempt, uid, language, reading, ownText.settle, setReading, refetchStudy]);
 
   const main = useCallback(() => {
     if (!writable || busy) return;

@@ -15,6 +15,7 @@ from coread.server.schemas import (
     VersionJson,
 )
 from coread.server.site import Person, TheSite, Version, etag
+from coread.server.text_schemas import SignRequest
 
 router = APIRouter(prefix="/studies/{study}", tags=["reading"])
 
@@ -83,9 +84,12 @@ def decide(
 
 
 @router.post("/reading/sign")
-def sign(study: str, person: Person, version: Version, response: Response) -> ReadingJson:
+def sign(
+    study: str, person: Person, version: Version, response: Response, body: SignRequest | None = None
+) -> ReadingJson:
     """Sign: the report and its exports are made and final."""
-    return readings.reading(person.sign(study, expected=version), response)
+    language = None if body is None else body.language
+    return readings.reading(person.sign(study, expected=version, language=language), response)
 
 
 @router.post("/reading/addendum")
