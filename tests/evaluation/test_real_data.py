@@ -57,7 +57,7 @@ def corners(rows):
     return np.stack([centre - size / 2, centre + size / 2], axis=1)
 
 
-@pytest.mark.parametrize("limit", [0.0, 0.1, 0.5])
+@pytest.mark.parametrize("limit", [0.0, 0.1])
 def test_matching_of_boxes_by_overlap_equals_plain_loops(wrist, limit):
     """Fracture boxes against boxes of periosteal reaction, which often lie on the same bone."""
     _, boxes = wrist
@@ -154,20 +154,19 @@ def votes(shared, name):
 
 def test_dice_of_two_readers_from_their_votes(shared, nodules):
     """Of two readers, the pixels with two votes are what both drew and those with one or two their union."""
-    two = nodules[nodules["n_readers"] == 2].head(120)
-    flat, solid = [], []
+    two = nodules[(nodules["n_readers"] == 2) & (nodules["n_slices"] <= 2)]
+    flat = 0
     for row in two.itertuples():
         count = votes(shared, row.id)
         found = overlap(count >= 1, count >= 2)
         both, every = int((count == 2).sum()), int((count >= 1).sum())
         assert found.jaccard == pytest.approx(both / every, rel=1e-12)
-        dice = 2 * both / int(count.sum())
-        assert 2 * found.jaccard / (1 + found.jaccard) == pytest.approx(dice, rel=1e-12)
-        flat.append(dice)
-        solid.append(row.reader_dice_mean)
-    # `reader_dice_mean` is of the whole nodules, these are of their largest slices
-    assert np.corrcoef(flat, solid)[0, 1] > 0.7
-    assert np.mean(flat) == pytest.approx(np.nanmean(solid), abs=0.1)
+        dice = 2 * found.jaccard / (1 + found.jaccard)
+        assert dice == pytest.approx(2 * both / int(count.sum()), rel=1e-12)
+        if row.n_slices == 1:  # the slice is the whole nodule, of which the data give the readers' Dice
+            assert dice == pytest.approx(row.reader_dice_mean, abs=5.1e-4)
+            flat += 1
+    assert flat == 7
 
 
 def test_surface_distances_of_readers_equal_plain_loops(shared):
