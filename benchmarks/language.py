@@ -3,8 +3,8 @@
     python benchmarks/language.py --data ../shared/data/reports
     python benchmarks/language.py --peers     # with spacy, medspacy, negspacy in this environment
 
-Negation and history on the NegEx sentences, whole structure in reports a second (one process, best of five).
-The peers do negation alone, on spans that our own matcher found.
+Negation and history on the NegEx sentences, template reports after realistic edits, structure in reports a
+second (one process, best of five). The peers do negation alone, on spans that our own matcher found.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import Any
 
 from coread.language import assert_phrase, structure
 
+ROOT = Path(__file__).resolve().parents[1]
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "reports"
 Tag = Callable[[str, list[tuple[int, int]]], list[bool]]
 
@@ -54,6 +56,18 @@ def quality(rows: list[dict[str, Any]], peers: dict[str, Tag]) -> None:
             where = place(row)
             pairs.append((bool(where) and tag(row["sentence"], [where])[0], row["negation"] == "Negated"))
         print(f"{name:20} negation {f1(pairs)}")
+
+
+def edits() -> None:
+    """Print finding F1 (with status and side) of template reports: as written, edited, by kind of edit."""
+    sys.path.insert(0, str(ROOT))
+    from tests.language.edits import KINDS, score
+
+    for language in ("en", "tr"):
+        plain, edited = score(language, range(8), frozenset()), score(language, range(1000, 1012))
+        print(f"template reports, {language}: as written {plain:.3f}, edited {edited:.3f}")
+        each = [f"{kind} {score(language, range(2000, 2003), frozenset({kind})):.3f}" for kind in KINDS]
+        print("   ", ", ".join(each))
 
 
 def speed(rows: list[dict[str, Any]], peers: dict[str, Tag], words: int) -> None:
@@ -142,6 +156,7 @@ def main() -> None:
     rows = sentences(options.data)
     peers = spacy_peers() if options.peers else {}
     quality(rows, peers)
+    edits()
     speed(rows, peers, options.words)
 
 
