@@ -228,7 +228,7 @@ export interface paths {
         };
         /**
          * Models
-         * @description The cards of all analyzers that are installed.
+         * @description The cards of all analyzers that are installed or imported, and what the site has decided about them.
          */
         get: operations["vocabulary_models"];
         put?: never;
@@ -1331,13 +1331,15 @@ export interface components {
         };
         /**
          * CardJson
-         * @description The card of an analyzer.
+         * @description The card of an analyzer, and what the site has decided about it.
          */
         CardJson: {
             /** Calibration */
             calibration: string | null;
+            /** Curves */
+            curves: components["schemas"]["CurveJson"][];
             /** Evidence Level */
-            evidence_level: number;
+            evidence_level: number | null;
             /** Id */
             id: string;
             /** Intended Use */
@@ -1358,14 +1360,34 @@ export interface components {
             }[];
             /** Not For */
             not_for: string;
+            /** Operating Points */
+            operating_points: components["schemas"]["OperatingPointJson"][];
+            /**
+             * Origin
+             * @enum {string}
+             */
+            origin: "package" | "imported";
             /** References */
             references: string[];
             /** Shown */
             shown: string;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "on" | "off" | "refused";
+            /**
+             * State Cause
+             * @enum {string}
+             */
+            state_cause: "" | "fault" | "card" | "site" | "new" | "threshold" | "weights";
+            /** State Reason */
+            state_reason: string;
             /** Threshold */
             threshold: number | null;
             /** Training Data */
             training_data: string;
+            validation: components["schemas"]["ValidationJson"] | null;
             /** Version */
             version: string;
             /** Weights */
@@ -1476,6 +1498,41 @@ export interface components {
             start: number;
             /** Text */
             text: string;
+        };
+        /**
+         * CurveBinJson
+         * @description Cases of like probability: what was said, what was seen, with its 95 % interval.
+         */
+        CurveBinJson: {
+            /** Cases */
+            cases: number;
+            /** High */
+            high: number;
+            /** Low */
+            low: number;
+            /** Said */
+            said: number;
+            /** Seen */
+            seen: number;
+        };
+        /**
+         * CurveJson
+         * @description A calibration curve and the cases that it was measured on.
+         */
+        CurveJson: {
+            /** Bins */
+            bins: components["schemas"]["CurveBinJson"][];
+            /** Cases */
+            cases: number;
+            /** Data */
+            data: string;
+            /** Date */
+            date: string;
+            /**
+             * Source
+             * @enum {string}
+             */
+            source: "card" | "site";
         };
         /**
          * DecisionJson
@@ -1675,6 +1732,18 @@ export interface components {
             kind: string;
             /** Name */
             name: string;
+        };
+        /**
+         * FigureJson
+         * @description A figure with its 95 % interval.
+         */
+        FigureJson: {
+            /** High */
+            high: number;
+            /** Low */
+            low: number;
+            /** Value */
+            value: number;
         };
         /**
          * FindingJson
@@ -2029,7 +2098,7 @@ export interface components {
         };
         /**
          * MetricJson
-         * @description A measured figure on a card.
+         * @description A measured figure of a card.
          */
         MetricJson: {
             /** Data */
@@ -2087,6 +2156,35 @@ export interface components {
             finding: string;
             /** Says */
             says: string;
+        };
+        /**
+         * OperatingPointJson
+         * @description A threshold, where it comes from, and what it reaches there; a card's says only its value.
+         */
+        OperatingPointJson: {
+            /** Cases */
+            cases?: number | null;
+            /** Data */
+            data?: string | null;
+            /** Date */
+            date?: string | null;
+            /** Finding */
+            finding: string;
+            /** In Use */
+            in_use: boolean;
+            /** Positives */
+            positives?: number | null;
+            /** Rule */
+            rule?: string | null;
+            sensitivity?: components["schemas"]["FigureJson"] | null;
+            /**
+             * Source
+             * @enum {string}
+             */
+            source: "card" | "site";
+            specificity?: components["schemas"]["FigureJson"] | null;
+            /** Threshold */
+            threshold: number;
         };
         /**
          * OriginJson
@@ -2603,6 +2701,14 @@ export interface components {
             reader: string;
         };
         /**
+         * SignRequest
+         * @description In which language the report was shown that is signed; that of its draft unless given.
+         */
+        SignRequest: {
+            /** Language */
+            language?: ("en" | "tr") | null;
+        };
+        /**
          * SilenceJson
          * @description Why a model says nothing.
          */
@@ -2795,6 +2901,26 @@ export interface components {
             msg: string;
             /** Error Type */
             type: string;
+        };
+        /**
+         * ValidationJson
+         * @description What these weights reached on data of the site, the newest measurement.
+         */
+        ValidationJson: {
+            /** Cases */
+            cases: number;
+            /** Data */
+            data: string;
+            /** Date */
+            date: string;
+            /** Metrics */
+            metrics: {
+                [key: string]: components["schemas"]["FigureJson"];
+            };
+            /** Patients */
+            patients: number;
+            /** Threshold */
+            threshold: number | null;
         };
         /**
          * VersionJson
@@ -5411,7 +5537,11 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["SignRequest"] | null;
+            };
+        };
         responses: {
             /** @description Successful Response */
             200: {
