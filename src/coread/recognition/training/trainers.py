@@ -20,6 +20,7 @@ from coread.recognition.training.settings import KINDS, TrainingSettings, change
 TRAINERS = MappingProxyType(
     {
         "adrenal_shape": "coread.recognition.training.adrenal",
+        "body_part": "coread.recognition.training.body_part",
         "cxr_pneumonia": "coread.recognition.training.pneumonia",
         "hippocampus": "coread.recognition.training.hippocampus",
         "lung_fields": "coread.recognition.training.lungs",

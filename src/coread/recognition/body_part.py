@@ -1,0 +1,395 @@
+"""Which part of the body the pixels show, and whether the tags say the same: a 64-pixel router."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as Picture
+
+from coread.core import (
+    CodedConcept,
+    Image,
+    Inputs,
+    Measurement,
+    Note,
+    Quantity,
+    Result,
+    Volume,
+)
+from coread.errors import DataError, NotApplicableError
+from coread.imaging.orientation import Orientation
+from coread.recognition.body_part_tags import PARTS, disagreement
+from coread.recognition.film import MODALITIES as FILMS
+from coread.recognition.film import grey
+from coread.recognition.labelled import Part, arrays_of, read_labelled
+from coread.recognition.metrics import Estimate, expected_calibration_error
+from coread.recognition.registry import Evaluation, weights_file
+from coread.recognition.runtime import Network, load_card, load_network
+
+STEM = "body_part"
+SIDE = 64
+SMALLEST = 20
+WINDOW_HU = (0.0, 350.0)
+CLASSES = tuple(PARTS)
+OUTPUTS = ("logits", "distances")
+OTHER = "Other"
+SHOWN_PART = CodedConcept("shown-part-probability", "99COREAD", "Probability of the body part shown")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pictures:
+    """Pictures as the network takes them, with their class.
+
+    Attributes:
+        pictures: (n, 64, 64) float32 from 0 to 1.
+        labels: (n,) place in `CLASSES`; their number for what is none of them.
+        names: Of each picture.
+        groups: Pictures of one group may show the same patient.
+    """
+
+    pictures: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    names: tuple[str, ...]
+    groups: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PartReading:
+    """What the network says about one picture.
+
+    Attributes:
+        part: The likeliest of `CLASSES`.
+        probability: Of that part among the six, calibrated.
+        distance: Largest of: the distance of the features from those of the parts known, the odds of none
+            of them, and the doubt among the six, each over its limit; above 1 it is no part that is known.
+    """
+
+    part: str
+    probability: float
+    distance: float
+
+    @property
+    def known(self) -> bool:
+        """Whether the picture is like those of a part that the model knows."""
+        return self.distance <= 1
+
+
+def network(threads: int = 1) -> Network:
+    """Return the network, its weights checked against the card."""
+    return load_network(weights_file(STEM), load_card(STEM).weights or "", threads)
+
+
+def prepared(values: NDArray[Any]) -> NDArray[np.float32]:
+    """Return a picture of any size and depth at 64 x 64, its values from 0 to 1.
+
+    It is squeezed to a square as MedNIST's pictures are; the 0.5th and the 99.5th percentile become 0 and 1.
+    White is dense. A picture without contrast becomes all zeros.
+
+    Raises:
+        InputError: The values are not finite or not of a picture's shape.
+
+    Examples:
+        >>> prepared(np.arange(3000.0).reshape(50, 60)).shape
+        (64, 64)
+    """
+    source = Picture.fromarray(grey(values).astype(np.float32))
+    resized = source.resize((SIDE, SIDE), Picture.Resampling.BILINEAR, reducing_gap=3.0)
+    small = np.asarray(resized, dtype=np.float64)
+    low, high = (float(q) for q in np.percentile(small, (0.5, 99.5)))
+    if high - low <= 1e-6 * max(abs(low), abs(high), 1e-6):
+        return np.zeros((SIDE, SIDE), dtype=np.float32)
+    return np.clip((small - low) / (high - low), 0, 1).astype(np.float32)
+
+
+def axial_pictures(volume: Volume) -> NDArray[np.float32] | None:
+    """Return the middle slice and those at a quarter and three quarters of a volume, ready for the network.
+
+    CT in HU is seen from 0 to 350 HU, as MedNIST's CT is, and what is not square is padded to a square.
+
+    Args:
+        volume: On any grid.
+
+    Returns:
+        (3, 64, 64), (1, 64, 64) for fewer than three slices, or None where its slices are not axial.
+    """
+    turn = Orientation.of(volume.geometry)
+    values = turn.turn(volume.values) if volume.values.ndim == 3 else None
+    up, back, left = turn.spacing_mm(volume.geometry)
+    if values is None or up < 0.99 * max(back, left):
+        return None
+    count = len(values)
+    places = [count // 4, count // 2, (3 * count) // 4] if count > 2 else [count // 2]
+    return np.stack([prepared(_slice(values[k], volume.unit, back, left)) for k in places])
+
+
+def _slice(values: NDArray[Any], unit: str, row_mm: float, column_mm: float) -> NDArray[np.float64]:
+    shown = values.astype(np.float64)
+    if unit == "HU":
+        shown = np.clip(shown, *WINDOW_HU)
+    height, width = shown.shape[0] * row_mm, shown.shape[1] * column_mm
+    more_rows = max(0, round((width - height) / row_mm))
+    more_columns = max(0, round((height - width) / column_mm))
+    margins = [(n // 2, n - n // 2) for n in (more_rows, more_columns)]
+    return np.pad(shown, margins, constant_values=float(shown.min()))
+
+
+def read_pictures(pictures: NDArray[np.float32], model: Network) -> tuple[PartReading, ...]:
+    """Return what the network says about pictures (n, 64, 64) as `prepared` makes them."""
+    out = model.run({"picture": pictures[:, None]})
+    temperature = float(model.settings["temperature"])
+    chances = _softmax(out["logits"][:, : len(CLASSES)] / temperature)
+    readings = []
+    for n, likeliest in enumerate(chances.argmax(axis=1)):
+        value = float(chances[n, likeliest])
+        empty = not pictures[n].any()
+        distance = np.inf if empty else float(out["distances"][n].max())
+        readings.append(PartReading(CLASSES[likeliest], value, distance))
+    return tuple(readings)
+
+
+def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+    shifted = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
+    return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True))
+
+
+class BodyPart:
+    """Compares the part of the body that the pixels show with what the tags say."""
+
+    def analyze(self, inputs: Inputs) -> Result:
+        """Return a measurement for each series or film whose part is known, and notes on what is to be said.
+
+        Raises:
+            NotApplicableError: There is neither an axial CT or MR nor a radiograph.
+        """
+        shown: list[tuple[Image | Volume, NDArray[np.float32]]] = []
+        for _, volume in sorted(inputs.volumes.items()):
+            axial = axial_pictures(volume) if volume.acquisition.modality in ("CT", "MR") else None
+            shown.extend([(volume, axial)] if axial is not None else [])
+        for _, image in sorted(inputs.images.items()):
+            if image.acquisition.modality in FILMS and min(image.plane.shape) >= SMALLEST:
+                shown.append((image, prepared(image.values)[None]))
+        if not shown:
+            raise NotApplicableError("neither an axial CT or MR nor a radiograph", "CT, MR, CR or DX")
+        measurements: list[Measurement] = []
+        notes: list[Note] = []
+        for source, pictures in shown:
+            readings = read_pictures(pictures, network())
+            part = believed(readings)
+            note = _note(source, readings, part)
+            notes.extend([note] if note else [])
+            measurements.extend([_measurement(source, part)] if part else [])
+        return Result(measurements=tuple(measurements), notes=tuple(dict.fromkeys(notes)))
+
+
+def believed(readings: Sequence[PartReading]) -> tuple[PartReading, ...]:
+    """Return the readings that say the same known part, most of all; empty where too few do.
+
+    Of several slices the half at least must agree.
+
+    Examples:
+        >>> hand = PartReading("Hand", 0.99, 0.4)
+        >>> believed([hand, PartReading("CXR", 0.6, 3.0)]) == (hand,)
+        True
+        >>> believed([PartReading("CXR", 0.6, 3.0)])
+        ()
+    """
+    known = [reading for reading in readings if reading.known]
+    votes = {part: [r for r in known if r.part == part] for part in dict.fromkeys(r.part for r in known)}
+    most = max(votes.values(), key=len, default=[])
+    return tuple(most) if most and 2 * len(most) >= len(readings) else ()
+
+
+def _note(
+    source: Image | Volume, readings: Sequence[PartReading], part: Sequence[PartReading]
+) -> Note | None:
+    made = source.acquisition
+    named = f"{made.modality}, {made.body_part}" if made.body_part else made.modality
+    if not part:
+        return Note(
+            "gate",
+            "unknown-part",
+            f"Pixels and tags ({named}) were not compared: the pixels are like none of the parts that the "
+            f"model knows ({', '.join(shown.words for shown in PARTS.values())}).",
+        )
+    view = source.plane.view if isinstance(source, Image) else None
+
+    def against(shown: str) -> str | None:
+        return disagreement(shown, modality=made.modality, body_part=made.body_part, view=view)
+
+    contradicted = against(part[0].part)
+    if contradicted is None or any(reading.known and against(reading.part) is None for reading in readings):
+        return None
+    return Note(
+        "warning",
+        "tags-against-pixels",
+        f"The pixels look like {PARTS[part[0].part].words}, but the tags say {contradicted}. Please check "
+        "that these images belong to this patient and study.",
+    )
+
+
+def _measurement(source: Image | Volume, part: Sequence[PartReading]) -> Measurement:
+    shown, card = PARTS[part[0].part], load_card(STEM)
+    return Measurement(
+        SHOWN_PART,
+        Quantity(float(np.mean([reading.probability for reading in part])), "1"),
+        method=f"{STEM} {card.version}, the likeliest of {len(PARTS)}: {shown.words}",
+        site=shown.site,
+        source_instances=source.source_instances,
+    )
+
+
+def read_mednist(path: Path) -> Pictures:
+    """Return the pictures of a file with ``images``, ``labels``, ``files`` and ``classes`` as MedNIST has.
+
+    Raises:
+        DataError: It has others, or other classes.
+    """
+    with arrays_of(path) as file:
+        missing = {"images", "labels", "files", "classes"} - set(file)
+        if missing or tuple(file["classes"].tolist()) != CLASSES:
+            raise DataError(
+                f"{path.name} with {', '.join(sorted(file)) or 'no array'}",
+                f"arrays images, labels, files and classes, the last being {', '.join(CLASSES)}",
+            )
+        labels = file["labels"].reshape(-1).astype(np.int64)
+        pictures = np.stack([prepared(picture) for picture in file["images"]])
+        names = tuple(f"{CLASSES[n]}/{name}" for n, name in zip(labels, file["files"], strict=True))
+    return Pictures(pictures, labels, names, tuple(neighbours(name) for name in names))
+
+
+def neighbours(name: str, block: int = 400) -> str:
+    """Return the block of file numbers that a MedNIST picture lies in: neighbouring slices have such numbers.
+
+    Examples:
+        >>> neighbours("ChestCT/001821.jpeg")
+        'ChestCT/4'
+    """
+    part, _, file = name.rpartition("/")
+    return f"{part}/{int(file.split('.')[0]) // block}"
+
+
+def evaluate(data: Path, *, part: Part | None = None, threads: int = 1) -> Evaluation:
+    """Return how often the part is right, how many pictures are refused, and how many wrong ones are caught.
+
+    Args:
+        data: A file as `read_mednist` reads it, or another layout of
+            `coread.recognition.labelled.read_labelled` with the classes of `CLASSES` and, for pictures that
+            are none of them, ``Other``. Of MedNIST's pictures only those kept apart in training count.
+        part: ``train`` is refused of MedNIST's own file: the network knows it.
+        threads: Of ONNX Runtime.
+    """
+    model, card = network(threads), load_card(STEM)
+    pictures, name, left_out = _labelled(data, part)
+    apart = set(model.settings["unseen"])
+    if apart & set(pictures.names):
+        if part == "train":
+            raise DataError("the train part", "pictures that the network doesn't know")
+        seen = [n for n in range(len(pictures.names)) if pictures.names[n] not in apart]
+        left_out += tuple((pictures.names[n], "the network was trained or set with it") for n in seen)
+        pictures = _chosen(pictures, np.setdiff1d(np.arange(len(pictures.names)), seen))
+    valid = _chosen(pictures, np.flatnonzero(pictures.labels < len(CLASSES)))
+    other = _chosen(pictures, np.flatnonzero(pictures.labels == len(CLASSES)))
+    metrics: dict[str, Estimate] = {}
+    if len(valid.names):
+        metrics |= _figures(valid, model)
+    if len(other.names):
+        caught = np.array([not reading.known for reading in _read_all(other.pictures, model)])
+        metrics["caught"] = grouped(partial(_mean, caught), other.groups)
+    return Evaluation(
+        STEM,
+        card.version,
+        model.digest,
+        name,
+        len(pictures.names),
+        len(set(pictures.groups)),
+        metrics,
+        left_out,
+        ("accuracy counts every picture of the six parts, also refused ones",),
+    )
+
+
+def _labelled(data: Path, part: Part | None) -> tuple[Pictures, str, tuple[tuple[str, str], ...]]:
+    if data.is_file():
+        with arrays_of(data) as file:
+            own = "classes" in file and "files" in file
+        if own:
+            return read_mednist(data), data.name, ()
+    read = read_labelled(data, (*CLASSES, OTHER), part=part)
+    pictures = np.stack([prepared(picture) for picture in read.pictures])
+    return Pictures(pictures, read.labels, read.rows, read.patients), read.name, read.left_out
+
+
+def _chosen(pictures: Pictures, places: NDArray[np.intp]) -> Pictures:
+    return Pictures(
+        pictures.pictures[places],
+        pictures.labels[places],
+        tuple(pictures.names[n] for n in places),
+        tuple(pictures.groups[n] for n in places),
+    )
+
+
+def _read_all(pictures: NDArray[np.float32], model: Network) -> list[PartReading]:
+    return [r for n in range(0, len(pictures), 128) for r in read_pictures(pictures[n : n + 128], model)]
+
+
+def _figures(valid: Pictures, model: Network) -> dict[str, Estimate]:
+    """Figures on pictures of the six parts and on wrong pictures made of them."""
+    readings = _read_all(valid.pictures, model)
+    right = np.array([CLASSES[n] == r.part for n, r in zip(valid.labels, readings, strict=True)])
+    known = np.array([reading.known for reading in readings])
+    chances = np.array([reading.probability for reading in readings])
+    figures: dict[str, Callable[[NDArray[np.intp]], float]] = {
+        "accuracy": lambda rows: float(right[rows].mean()),
+        "accuracy_answered": lambda rows: float(right[rows][known[rows]].mean() if known[rows].any() else 0),
+        "refused": lambda rows: float(1 - known[rows].mean()),
+        "ece": lambda rows: expected_calibration_error(right[rows], chances[rows]),
+    }
+    for kind, made in wrong_pictures(valid.pictures, np.random.default_rng(0)).items():
+        caught = np.array([not reading.known for reading in _read_all(made, model)])
+        figures[f"caught_{kind}"] = partial(_mean, caught)
+    return {name: grouped(figure, valid.groups) for name, figure in figures.items()}
+
+
+def _mean(values: NDArray[np.bool_], rows: NDArray[np.intp]) -> float:
+    return float(values[rows].mean())
+
+
+def grouped(
+    figure: Callable[[NDArray[np.intp]], float], groups: Sequence[str], draws: int = 1000
+) -> Estimate:
+    """Return a figure of rows and its percentile interval, drawing whole groups with replacement.
+
+    Examples:
+        >>> grouped(lambda rows: float(rows.mean()), ["a", "a", "b", "b"])
+        Estimate(value=1.5, low=0.5, high=2.5)
+    """
+    generator = np.random.default_rng(0)  # the same limits at each call
+    names, of = np.unique(np.asarray(groups), return_inverse=True)
+    rows = [np.flatnonzero(of == number) for number in range(len(names))]
+    drawn = generator.integers(len(names), size=(draws, len(names)))
+    samples = [figure(np.concatenate([rows[number] for number in numbers])) for numbers in drawn]
+    low, high = (float(q) for q in np.quantile(samples, (0.025, 0.975)))
+    return Estimate(figure(np.arange(len(of))), low, high)
+
+
+def wrong_pictures(
+    pictures: NDArray[np.float32], generator: np.random.Generator
+) -> dict[str, NDArray[np.float32]]:
+    """Return pictures of no part, made of pictures (n, 64, 64): inverted, a detail of them, noise.
+
+    A detail is a square of a fifth to two fifths of the side at a random place, enlarged.
+    """
+    sides = generator.integers(SIDE // 5, 2 * SIDE // 5 + 1, size=len(pictures))
+    rows, columns = (generator.integers(0, SIDE - sides + 1) for _ in range(2))
+    details = [p[r : r + n, c : c + n] for p, n, r, c in zip(pictures, sides, rows, columns, strict=True)]
+    return {
+        "inverted": np.stack([prepared(1 - picture) for picture in pictures]),
+        "detail": np.stack([prepared(detail) for detail in details]),
+        "noise": np.stack([prepared(noise) for noise in generator.normal(size=pictures.shape)]),
+    }
