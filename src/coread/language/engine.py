@@ -5,22 +5,21 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import pairwise
 
 from coread.language import measurements
 from coread.language.assert_phrases import assertion
 from coread.language.assertion import CueMatch
+from coread.language.drafts import Draft, attach
 from coread.language.linking import link
 from coread.language.matching import Match, Matched, inside
-from coread.language.modifiers import Span, chain, following, owner
+from coread.language.modifiers import Span
 from coread.language.packs import (
-    CHANGE,
     EXAM,
     FINDING,
     GRAMMAR,
     MEASURE,
-    QUALIFIER,
     SEVERITY,
     SIDE,
     SITE,
@@ -35,7 +34,6 @@ from coread.language.sections import detect, sections
 from coread.language.tokens import normalise
 from coread.language.urgency import urgency
 from coread.language.values import (
-    Assertion,
     Recommendation,
     StructuredReport,
     TextFinding,
@@ -79,24 +77,6 @@ def structure(text: str, language: str = "auto") -> StructuredReport:
     return reader.report()
 
 
-@dataclass(slots=True)
-class _Draft:
-    """A finding while its words are gathered."""
-
-    name: str
-    start: int
-    end: int
-    said: Assertion
-    cues: list[Words] = field(default_factory=list)
-    side: str | None = None
-    part: str | None = None
-    organ: str | None = None
-    severity: str | None = None
-    change: str | None = None
-    qualifiers: list[str] = field(default_factory=list)
-    state: Span | None = None
-
-
 class _Reader:
     """Reads sentence after sentence and keeps what was found."""
 
@@ -109,21 +89,7 @@ class _Reader:
         self.measurements: list[TextMeasurement] = []
         self.recommendations: list[Recommendation] = []
         self.last: int | None = None  # the finding that "this measures" speaks of
-        self.pointers = [0] * len(matched.groups)
         self.cue_pointer = 0
-
-    def within(self, group: int, sentence: Span) -> list[Match]:
-        """Return the matches of a group in a sentence; sentences come in order."""
-        matches = self.matched.groups[group]
-        at = self.pointers[group]
-        count = len(matches)
-        while at < count and matches[at][0] < sentence[0]:
-            at += 1
-        stop = at
-        while stop < count and matches[stop][1] <= sentence[1]:
-            stop += 1
-        self.pointers[group] = stop
-        return matches[at:stop]
 
     def read(self, sentence: Span, number: int) -> None:
         """Read one sentence."""
@@ -132,18 +98,18 @@ class _Reader:
         section = self.sections[max(bisect_left(self.section_starts, stop) - 1, 0)].name
         if section == "body" and number == 0 and self._is_title(sentence):
             section = "technique"
-        findings = self.within(FINDING, sentence)
-        subjects = self.within(SUBJECT, sentence)
-        states = self.within(STATE, sentence)
+        findings = inside(matched.groups[FINDING], *sentence)
+        subjects = inside(matched.groups[SUBJECT], *sentence)
+        states = inside(matched.groups[STATE], *sentence)
         asked = recommendation(matched, sentence, number, self.rules, section=section)
         if asked is not None:
             self.recommendations.append(asked)
-        drafts: list[_Draft] = []
+        drafts: list[Draft] = []
         if (findings or subjects) and section not in _UNSAID:
             cues = self._cues(sentence)
             drafts = self._drafts(sentence, findings, subjects, states, cues)
             if drafts:
-                self._modify(sentence, drafts, cues)
+                attach(matched, self.rules, sentence, drafts, cues)
                 for draft in drafts:
                     named = self.rules.concepts.in_place.get(draft.name, {})
                     draft.name = named.get(draft.part or "") or named.get(draft.organ or "") or draft.name
@@ -152,7 +118,10 @@ class _Reader:
         start = matched.starts[sentence[0]]
         if section not in _UNSAID and _DIGIT.search(matched.text, start, stop):
             sizes = measurements.sizes(
-                matched, sentence, self.within(MEASURE, sentence), inside(matched.groups[EXAM], *sentence)
+                matched,
+                sentence,
+                inside(matched.groups[MEASURE], *sentence),
+                inside(matched.groups[EXAM], *sentence),
             )
         if asked is not None and asked.what == "tube repositioning":
             for draft in drafts:
@@ -195,8 +164,8 @@ class _Reader:
         subjects: list[Match],
         states: list[Match],
         cues: list[CueMatch],
-    ) -> list[_Draft]:
-        drafts: list[_Draft] = []
+    ) -> list[Draft]:
+        drafts: list[Draft] = []
         used: list[Span] = []
         if subjects and states:
             for draft, state in self._states(sentence, findings, subjects, states, cues):
@@ -209,7 +178,7 @@ class _Reader:
             for m in inside(self.matched.groups[GRAMMAR], *sentence)
             if any(p[1] == "because" for p in m[2])
         ]
-        previous: _Draft | None = None
+        previous: Draft | None = None
         for start, end, payloads in findings:
             if any(start < b and a < end for a, b in used):
                 continue
@@ -229,13 +198,13 @@ class _Reader:
                     continue  # why it was done
                 if name in procedures and said.status == "present":
                     said = replace(said, historical=True)
-                previous = _Draft(name, start, end, said)
+                previous = Draft(name, start, end, said)
                 drafts.append(previous)
         drafts.sort(key=lambda draft: draft.start)
         self._keep_doubt_near(drafts)
         return drafts
 
-    def _keep_doubt_near(self, drafts: list[_Draft]) -> None:
+    def _keep_doubt_near(self, drafts: list[Draft]) -> None:
         """Lift a doubt said behind the next finding, where the two stand in no list."""
         matched = self.matched
         for draft, other in pairwise(drafts):
@@ -255,7 +224,7 @@ class _Reader:
                 kept = tuple(c for c in draft.said.cues if c.role != "uncertain")
                 draft.said = replace(draft.said, uncertain=False, cues=kept)
 
-    def _merge_signs(self, drafts: list[_Draft]) -> list[_Draft]:
+    def _merge_signs(self, drafts: list[Draft]) -> list[Draft]:
         """Return drafts without signs of what is named beside them; that takes over their side and place."""
         signs = self.rules.concepts.signs
         kept = []
@@ -271,9 +240,9 @@ class _Reader:
         return self._once(kept)
 
     @staticmethod
-    def _once(drafts: list[_Draft]) -> list[_Draft]:
+    def _once(drafts: list[Draft]) -> list[Draft]:
         """Return drafts without those that say again what one before them says."""
-        kept: list[_Draft] = []
+        kept: list[Draft] = []
         for draft in drafts:
             where = (draft.side, draft.part, draft.organ)
             same = [d for d in kept if (d.name, d.said.status) == (draft.name, draft.said.status)]
@@ -292,7 +261,7 @@ class _Reader:
         subjects: list[Match],
         states: list[Match],
         cues: list[CueMatch],
-    ) -> Iterable[tuple[_Draft, Span]]:
+    ) -> Iterable[tuple[Draft, Span]]:
         """Yield findings said as the state of an organ: "heart size is normal", "intact ligament"."""
         matched = self.matched
         named = [(start, end) for start, end, _ in findings]
@@ -348,117 +317,11 @@ class _Reader:
             elif kind == "borderline" and not said.negated:
                 said = replace(said, uncertain=True)
                 decided = replace(decided, role="uncertain")
-            draft = _Draft(self.rules.rules[rule], low, high, replace(said, cues=(*said.cues, decided)))
+            draft = Draft(self.rules.rules[rule], low, high, replace(said, cues=(*said.cues, decided)))
             draft.state = (state[0], state[1])
             yield draft, draft.state
 
-    def _modify(self, sentence: Span, drafts: list[_Draft], cues: list[CueMatch]) -> None:
-        matched = self.matched
-        spans = [(draft.start, draft.end) for draft in drafts]
-        links: list[int] | None = None
-        breaks: list[int] = []
-        joins: set[int] = set()
-        equates: set[int] = set()
-        places = self.within(SITE, sentence)
-        for group in (SIDE, SITE, SEVERITY, CHANGE, QUALIFIER):
-            words = places if group == SITE else self.within(group, sentence)
-            if not words:
-                continue
-            if links is None:
-                links = []
-                for a, _, payloads in self.within(GRAMMAR, sentence):
-                    for payload in payloads:
-                        if payload[1] == "equates":
-                            equates.add(a)
-                        elif payload[1] == "links":
-                            links.append(a)
-                        elif payload[1] == "joins":
-                            joins.add(a)
-                breaks = [c.start for c in cues if c.barrier]
-                breaks += [i for i in range(sentence[0], sentence[1]) if matched.words[i] == ";"]
-            for word in words:
-                if (
-                    group == SITE
-                    and word[2][0][2] == "organ"
-                    and any(a <= word[0] and word[1] <= b for a, b in spans)
-                ):
-                    continue
-                if group == SIDE and any(
-                    a <= word[0] and word[1] <= b and (a, b) != word[:2] for a, b, _ in places
-                ):
-                    continue
-                turn = word[0] - 2 if group == CHANGE and spans[-1][1] <= word[0] else sentence[1]
-                blocks = [at for at in breaks if at < turn and not (at in equates and word[1] <= spans[0][0])]
-                number = owner(matched, spans, word, links=links, breaks=blocks)
-                if number is None:
-                    continue
-                a, b = spans[number]
-                if a <= word[0] and word[1] <= b and self._named(drafts[number], group, word):
-                    continue
-                self._add(drafts[number], group, word)
-                if group in (SIDE, SITE) and word[1] <= a and self._in_place(word):
-                    for other in following(spans, number, joins, {c.start for c in cues}):
-                        if (drafts[other].side if group == SIDE else drafts[other].organ) is None:
-                            self._add(drafts[other], group, word)
-                if group in (SIDE, SITE, CHANGE) and word[0] >= drafts[number].end:
-                    for other in chain(spans, number, joins):
-                        if (
-                            group == SITE
-                            or (drafts[other].side if group == SIDE else drafts[other].change) is None
-                        ):
-                            self._add(drafts[other], group, word)
-
-    def _named(self, draft: _Draft, group: int, word: Match) -> bool:
-        """Return whether a word within a finding is part of its name, or of the state that makes it."""
-        if group == CHANGE and draft.state is not None and word[1] <= draft.state[1]:
-            return True
-        return (group, word[2][0][1]) in self.rules.own.get(draft.name, ())
-
-    def _in_place(self, word: Match) -> bool:
-        """Return whether a place or side says where a list that follows lies: "in the left lung, X and Y"."""
-        endings = self.rules.locative
-        last = self.matched.words[word[1] - 1 : word[1] + 1]
-        return bool(endings) and any(w.lower().endswith(endings) for w in last)
-
-    def _add(self, draft: _Draft, group: int, word: Match) -> None:
-        value = word[2][0][1]
-        if group == SIDE:
-            if draft.side == "bilateral" and word[0] >= draft.end:
-                return
-            if {draft.side, value} == {"left", "right"}:
-                if word[0] >= draft.end and draft.side is not None:
-                    return
-                value = "bilateral" if word[0] >= draft.end else value
-            elif value in ("medial", "lateral") and draft.side is not None:
-                return
-            draft.side = value
-        elif group == SITE:
-            if draft.name in self.rules.concepts.devices:
-                return
-            if word[2][0][2] == "part":
-                if draft.part is None or word[0] < draft.start:
-                    draft.part = value
-            elif draft.organ is None:
-                draft.organ = value
-        elif group == SEVERITY:
-            if word[0] < draft.start and draft.start - word[1] > 4:
-                return
-            draft.severity = draft.severity or value
-        elif group == CHANGE:
-            if value == "unsaid":
-                return
-            if draft.change is None or value in ("increased", "decreased", "stable"):
-                draft.change = value
-        else:
-            near = draft.start - word[1] <= 6 and word[0] - draft.end <= 8
-            if near:
-                draft.qualifiers.append(value)
-            return
-        a, b = self.matched.span(word[0], word[1])
-        role = {SIDE: "laterality", SITE: "location", SEVERITY: "severity", CHANGE: "change"}[group]
-        draft.cues.append(Words(self.matched.text[a:b], a, b, role))
-
-    def _finding(self, draft: _Draft, section: str, number: int) -> TextFinding:
+    def _finding(self, draft: Draft, section: str, number: int) -> TextFinding:
         matched = self.matched
         a, b = matched.span(draft.start, draft.end)
         said = draft.said
@@ -490,7 +353,7 @@ class _Reader:
             qualifiers=tuple(draft.qualifiers),
         )
 
-    def _level(self, draft: _Draft, number: int) -> str | None:
+    def _level(self, draft: Draft, number: int) -> str | None:
         """Return a numbered place near the finding: a vertebral level, a segment of the liver."""
         matched = self.matched
         sentence = matched.sentences[number]

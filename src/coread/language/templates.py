@@ -58,8 +58,8 @@ def templates() -> dict[str, Template]:
 def load_templates(path: Path) -> tuple[str, ...]:
     """Read templates of your own and make them known beside ours; return their names.
 
-    A file has a ``version`` and a table for each template: ``modality``, ``title``, ``technique``, ``normal``,
-    each wording in English and in Turkish.
+    A file has a ``version`` and a table for each template: ``modality``, ``title``, ``technique`` and
+    ``normal``, each wording in English and in Turkish.
 
     Raises:
         InputError: It is no TOML, lacks a table, or has a statement that names no finding.
