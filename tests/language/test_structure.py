@@ -48,6 +48,8 @@ def said(text: str, language: str = "auto") -> list[tuple[str, str]]:
             "Solda plevral efüzyon izlenirken sağda efüzyon izlenmedi.",
             [("pleural effusion", "present"), ("pleural effusion", "absent")],
         ),
+        ("Efüzyon saptanmdı.", [("pleural effusion", "uncertain")]),  # saptandı or saptanmadı?
+        ("Efüzyon saptanmadi.", [("pleural effusion", "absent")]),
         ("PNÖMOTORAKS İZLENMEDİ.", [("pneumothorax", "absent")]),
         ("Apandisit ekarte edilemez.", [("appendicitis", "uncertain")]),
         ("Nodüller ve kitlesi mevcuttur.", [("nodule", "present"), ("mass", "present")]),

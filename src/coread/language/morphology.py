@@ -33,6 +33,7 @@ class Morphology:
         keep: Words that are right although they look like a slip.
         kept: The same as a pattern.
         forms: Whole forms of verbs that slips are compared with.
+        unsure: What a slip stands for that may be of a verb or of its opposite.
     """
 
     suffixes: tuple[tuple[str, str], ...] = ()
@@ -50,6 +51,7 @@ class Morphology:
     keep: frozenset[str] = frozenset()
     kept: re.Pattern[str] | None = None
     forms: tuple[str, ...] = ()
+    unsure: str = ""
 
     def folded(self) -> Morphology:
         """Return the same for words without their marks."""
@@ -138,6 +140,7 @@ class WordCodes(dict[str, str]):
         self.own = frozenset(own)
         self._plain: tuple[Morphology, dict[str, str]] | None = None
         self._slips: dict[str, list[tuple[str, str]]] | None = None
+        self._verbs = frozenset(form.translate(morphology.fold) for form in morphology.forms)
 
     def __missing__(self, word: str) -> str:
         code = self._code(word)
@@ -213,6 +216,8 @@ class WordCodes(dict[str, str]):
             }
             if near:
                 codes = {code for _, code in near}
+                if len(codes) > 1 and all(right in self._verbs for right, _ in near):
+                    return self.base.get(rules.unsure)  # a finding is denied or not: nobody can tell
                 return codes.pop() if len(codes) == 1 else None
         return None
 

@@ -242,6 +242,7 @@ def compile_pack(table: Mapping[str, Any]) -> Pack:
             keep=frozenset(str(forms.get("keep", "")).split()),
             mend=int(forms.get("mend", 6)),
             mend_finding=int(forms.get("mend_finding", forms.get("mend", 6))),
+            unsure=str(forms.get("unsure", "")),
             kept=re.compile(forms["kept"]) if "kept" in forms else None,
             forms=tuple(form for term in forms.get("forms", ()) for form in expand(term)),
         )
