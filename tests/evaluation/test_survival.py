@@ -151,3 +151,19 @@ def test_error_of_concordance_of_50_000_cases_takes_seconds():
         0 < sv.concordance_se(rng.exponential(size=50_000), np.ones(50_000), rng.normal(size=50_000)) < 0.01
     )
     assert time.process_time() - start < 5
+
+
+def test_limits_of_kaplan_meier_of_freireich():
+    """R's survfit (conf.type "log") of the 6-MP arm, as printed in textbooks: S(23) 0.448 (0.249, 0.807)."""
+    t = [6, 6, 6, 6, 7, 9, 10, 10, 11, 13, 16, 17, 19, 20, 22, 23, 25, 32, 32, 34, 35]
+    e = [1, 1, 1, 0, 1, 0, 1, 0, 0, 1, 1, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0]
+    low, high = sv.kaplan_meier_limits(t, e)
+    # 3 of 21 die: Greenwood's sum is 3 / (21 * 18)
+    half = 1.959963984540054 * np.sqrt(3 / (21 * 18))
+    assert low.at(6) == pytest.approx(18 / 21 * np.exp(-half), rel=1e-12)
+    assert low.at(6) == pytest.approx(0.720, abs=5e-4)
+    assert high.at(6) == 1.0
+    assert low.at(23) == pytest.approx(0.249, abs=5e-4)
+    assert high.at(23) == pytest.approx(0.807, abs=5e-4)
+    ended = sv.kaplan_meier_limits([1.0, 2.0], [1, 1])
+    assert [f.at(2.0) for f in ended] == [0, 0]

@@ -280,40 +280,42 @@ def krippendorff_alpha(
     if x.ndim != 2:
         raise InputError(f"ratings of shape {x.shape}", "expected readers by cases")
     x = x[:, (~np.isnan(x)).sum(axis=0) >= 2]
-    values = np.unique(x[~np.isnan(x)])
+    values, margin = np.unique(x[~np.isnan(x)], return_counts=True)
     if values.size < 2:
         raise AnalysisError("all ratings are the same", "expected varied ratings of two or more readers")
-    coincidence = np.zeros((values.size, values.size))
-    for column in x.T:
-        found = np.searchsorted(values, column[~np.isnan(column)])
-        counts = np.bincount(found, minlength=values.size).astype(np.float64)
-        coincidence += (np.outer(counts, counts) - np.diag(counts)) / (found.size - 1)
-    margin = coincidence.sum(axis=1)
-    total = margin.sum()
-    delta = _difference(values, margin, metric)
-    expected = (np.outer(margin, margin) * delta).sum() / (total - 1)
-    return float(1 - (coincidence * delta).sum() / expected)
-
-
-def _difference(values: Floats, margin: Floats, metric: str) -> Floats:
-    match metric:
-        case "nominal":
-            return 1.0 - np.eye(values.size)
-        case "interval":
-            return np.asarray(np.subtract.outer(values, values) ** 2, dtype=np.float64)
-        case "ratio":
-            total = np.add.outer(values, values)
-            part = np.divide(
-                np.subtract.outer(values, values), total, out=np.zeros_like(total), where=total != 0
+    count = (~np.isnan(x)).sum(axis=0)
+    total = int(margin.sum())
+    if metric in ("ordinal", "interval"):
+        if metric == "ordinal":  # the difference of two ranks is that of their middle places
+            middle = np.cumsum(margin) - margin / 2
+            x = np.where(
+                np.isnan(x), np.nan, middle[np.searchsorted(values, np.nan_to_num(x, nan=values[0]))]
             )
-            return np.asarray(part**2, dtype=np.float64)
-        case "ordinal":
-            reach = np.cumsum(margin)
-            upto = reach[None, :] - reach[:, None] + margin[:, None]
-            between = upto - (margin[:, None] + margin[None, :]) / 2
-            upper = np.triu(between, 1)
-            return np.asarray((upper + upper.T) ** 2, dtype=np.float64)
-    raise InputError(f"metric {metric!r}", "expected nominal, ordinal, interval or ratio")
+        squares = np.nansum((x - np.nanmean(x, axis=0)) ** 2, axis=0)
+        observed = float((2 * count * squares / (count - 1)).sum())
+        expected = 2 * total * float(np.nansum((x - np.nanmean(x)) ** 2)) / (total - 1)
+        return 1 - observed / expected
+    if metric not in ("nominal", "ratio"):
+        raise InputError(f"metric {metric!r}", "expected nominal, ordinal, interval or ratio")
+    different = _unequal if metric == "nominal" else _by_sum
+    observed = sum(
+        float(different(v[:, None], v[None]).sum()) / (v.size - 1)
+        for v in (column[~np.isnan(column)] for column in x.T)
+    )
+    expected = sum(
+        float(m * (different(np.asarray(v), values) @ margin)) for v, m in zip(values, margin, strict=True)
+    )
+    return float(1 - observed / (expected / (total - 1)))
+
+
+def _unequal(a: Floats, b: Floats) -> Floats:
+    return np.asarray(a != b, dtype=np.float64)
+
+
+def _by_sum(a: Floats, b: Floats) -> Floats:
+    total = a + b
+    part = np.divide(a - b, total, out=np.zeros_like(total), where=total != 0)
+    return np.asarray(part**2, dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True)

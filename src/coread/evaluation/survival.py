@@ -12,6 +12,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import stats
 
 from coread.errors import InputError
 
@@ -63,6 +64,27 @@ def kaplan_meier(time: ArrayLike, event: ArrayLike) -> StepFunction:
     """Return the Kaplan-Meier estimate of survival."""
     t, e = check_survival(time, event)
     return _product_limit(t, e, e * 0)
+
+
+def kaplan_meier_limits(
+    time: ArrayLike, event: ArrayLike, *, level: float = 0.95
+) -> tuple[StepFunction, StepFunction]:
+    """Return the pointwise lower and upper limit of the Kaplan-Meier estimate, on the logarithm as in R.
+
+    References:
+        Greenwood, Reports on Public Health and Medical Subjects 33:1 (1926); Kalbfleisch, Prentice (2002).
+    """
+    t, e = check_survival(time, event)
+    times, index, count = np.unique(t, return_inverse=True, return_counts=True)
+    deaths = np.bincount(index, weights=e, minlength=times.size)
+    at_risk = t.size - np.r_[0, np.cumsum(count)[:-1]]
+    left = at_risk - deaths
+    terms = np.divide(deaths, at_risk * left, out=np.full(times.size, np.inf), where=left > 0)
+    half = float(stats.norm.ppf(0.5 + level / 2)) * np.sqrt(np.cumsum(np.where(deaths > 0, terms, 0.0)))
+    values = kaplan_meier(t, e).values
+    with np.errstate(invalid="ignore"):
+        low, high = (np.nan_to_num(values * np.exp(sign * half)) for sign in (-1, 1))
+    return StepFunction(times, low), StepFunction(times, np.minimum(np.where(values > 0, high, 0.0), 1.0))
 
 
 def censoring_distribution(time: ArrayLike, event: ArrayLike) -> StepFunction:

@@ -9,7 +9,7 @@ from scipy import stats
 
 from coread.errors import AnalysisError, InputError
 from coread.evaluation import survival as sv
-from coread.evaluation.calibration import calibration, equal_count_bins
+from coread.evaluation.calibration import brier_score, calibration, equal_count_bins
 from coread.evaluation.operating import wilson
 from coread.evaluation.reclassification import integrated_discrimination, net_reclassification
 from coread.evaluation.roc import check_truth
@@ -57,11 +57,22 @@ def calibration_study(frame: pd.DataFrame, options: Options) -> StudyReport:
         found = calibration(truth, p, level=options.level)
         estimates = (found.slope, found.intercept, found.in_the_large)
         rows.append((name, *(v for e in estimates for v in (e.value, e.interval.low, e.interval.high))))
-        parts = found.brier
-        scores.append((name, parts.score, parts.reliability, parts.resolution, parts.uncertainty, found.ece))
+        parts = brier_score(truth, p, bins=10)
+        scores.append(
+            (
+                name,
+                parts.score,
+                parts.reliability,
+                parts.resolution,
+                parts.uncertainty,
+                parts.within,
+                found.ece,
+            )
+        )
         smooth = smooth_calibration(truth, p)
         report.results[name] = {
             "calibration": found,
+            "brier_10_bins": parts,
             "e_max": smooth.largest,
             "e_90": smooth.ninetieth,
             "e_avg": smooth.mean,
@@ -78,8 +89,10 @@ def calibration_study(frame: pd.DataFrame, options: Options) -> StudyReport:
     limits = ("low", "high")
     heads: tuple[str, ...] = ("", "slope", *limits, "intercept", *limits, "in the large", *limits)
     report.tables.append(Table("Calibration", heads, tuple(rows)))
-    heads = ("", "Brier", "reliability", "resolution", "uncertainty", "ECE, 10 bins of equal count")
-    report.tables.append(Table("Brier score and its parts, calibration error", heads, tuple(scores)))
+    heads = ("", "Brier", "reliability", "resolution", "uncertainty", "within bins", "ECE")
+    report.tables.append(
+        Table("Brier score and its parts, calibration error; 10 bins of equal count", heads, tuple(scores))
+    )
     heads = ("", "E-max", "E90", "E-avg (ICI)")
     report.tables.append(Table("Distance of the smooth curve from the diagonal", heads, tuple(errors)))
     report.methods.append(
@@ -240,9 +253,20 @@ def survival_study(frame: pd.DataFrame, options: Options) -> StudyReport:
         report.results["integrated_brier_left_step"] = sv.integrated_brier(horizons, known)
         report.results["integrated_brier_trapezium"] = sv.integrated_brier(horizons, known, rule="trapezium")
     km = sv.kaplan_meier(time, event)
-    line = Line("observed", np.repeat(np.r_[0.0, km.times], 2)[1:], np.repeat(np.r_[1.0, km.values], 2)[:-1])
-    plot = curves([line], "time (unit of the table)", "survival")
-    report.plots.append((f"Kaplan-Meier estimate of all cases; {size}", plot))
+
+    def steps(of: sv.StepFunction) -> NDArray[np.float64]:
+        return np.repeat(np.r_[1.0, of.values], 2)[:-1]
+
+    limits = sv.kaplan_meier_limits(time, event, level=options.level)
+    line = Line(
+        "observed",
+        np.repeat(np.r_[0.0, km.times], 2)[1:],
+        steps(km),
+        band=(steps(limits[0]), steps(limits[1])),
+    )
+    plot = curves([line], "time (unit of the table)", "survival", from_zero=True)
+    title = f"Kaplan-Meier estimate of all cases; {size}; pointwise {options.level:.0%} Greenwood limits"
+    report.plots.append((title, plot))
     return report
 
 

@@ -25,6 +25,7 @@ NAMES: dict[Fixed, str] = {
     "readers": "fixed readers",
     "cases": "fixed cases",
 }
+WORDS = {"delong": "DeLong", "jackknife": "the jackknife", "unbiased": "unbiased moments"}
 CONTRASTS = ("", "estimate", "SE", "df", "low", "high", "p")
 
 
@@ -185,7 +186,8 @@ def _one_modality(
             report.metrics[f"figure_{mean.first}"] = (mean.estimate, mean.interval.low, mean.interval.high)
     report.results["analyses"] = found
     report.methods.append(
-        f"One modality from its own readers, covariance by {options.method}, degrees of freedom of Hillis"
+        f"One modality from its own readers, covariance by {WORDS[options.method]}, degrees of freedom of "
+        "Hillis"
     )
     report.tables.append(Table("Mean area, Obuchowski-Rockette", CONTRASTS, tuple(rows)))
 
@@ -195,9 +197,10 @@ def _numbers_of(c: Contrast) -> tuple[Any, ...]:
 
 
 def _show(report: StudyReport, found: Analysis, study: ReaderStudy | froc.FrocStudy, name: str) -> None:
+    words = WORDS.get(found.method, found.method)
     report.methods.append(
-        f"{name}: covariance by {found.method}; {found.design}; degrees of freedom of Hillis; p of pairs of "
-        "modalities not corrected"
+        f"{name}: covariance by {words}; {found.design}; degrees of freedom of "
+        "Hillis; p of pairs of modalities not corrected"
     )
     test = found.test
     report.tables.append(

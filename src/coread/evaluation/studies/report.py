@@ -204,8 +204,9 @@ def curves(
     *,
     diagonal: bool = False,
     level_line: float | None = None,
+    from_zero: bool = False,
 ) -> str:
-    """Return a plot of named lines, long ones thinned; `diagonal` also fixes both axes to 0 to 1."""
+    """Return a plot of named lines, long ones thinned; `diagonal` fixes both axes to 0 to 1."""
 
     def draw(axes: Any) -> None:
         for k, line in enumerate(lines):
@@ -231,6 +232,8 @@ def curves(
             axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
         if level_line is not None:
             axes.axhline(level_line, color="0.6", lw=0.8, ls="--")
+        if from_zero:
+            axes.set_ylim(bottom=0)
         axes.set(xlabel=x, ylabel=y)
         axes.grid(color="0.92", lw=0.6)
         axes.set_axisbelow(True)
@@ -254,7 +257,7 @@ def show(value: Any) -> str:
         number = float(value)
         if not np.isfinite(number):
             return "–" if np.isnan(number) else ("∞" if number > 0 else "−∞")
-        return f"{number:.4g}" if 0 < abs(number) < 1e-3 or abs(number) >= 1e4 else f"{number:.4f}"
+        return f"{number:.3g}" if 0 < abs(number) < 0.01 or abs(number) >= 1e4 else f"{number:.4f}"
     return str(value)
 
 
