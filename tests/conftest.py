@@ -26,6 +26,7 @@ def shared() -> Path:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[_SKIPPED] = []
+    os.environ["COREAD_MODELS"] = str(ROOT / "tests" / "no models")  # not those of this machine's site
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

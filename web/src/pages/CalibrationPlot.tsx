@@ -19,7 +19,7 @@ export function CalibrationPlot({ curve, thresholds }: { curve: Curve; threshold
   return (
     <figure className="calibration">
       <svg viewBox={`0 0 ${SIDE + EDGE + 8} ${SIDE + EDGE + 8}`} role="img" aria-label={`${t("models.curve")}: ${told}`}>
-        <rect className="frame" x={along(0)} y={up(1)} width={SIDE} height={SIDE} />
+        <rect className="square" x={along(0)} y={up(1)} width={SIDE} height={SIDE} />
         <line className="ideal" x1={along(0)} y1={up(0)} x2={along(1)} y2={up(1)} />
         {thresholds.map((value) => (
           <line key={value} className="threshold" x1={along(value)} y1={up(0)} x2={along(value)} y2={up(1)} />
