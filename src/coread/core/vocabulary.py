@@ -67,6 +67,7 @@ ISCHEMIC_STROKE = _sct("422504002", "Ischemic stroke")
 WHITE_MATTER_LESION = _own("wm-lesion", "White matter lesion")
 BREAST_LESION = _own("breast-lesion", "Breast lesion")
 BREAST_MASS = _own("breast-mass", "Breast mass")
+BREAST_SUSPICION = _own("breast-suspicion", "Breast mass suspicious of malignancy")
 BREAST_CALCIFICATION = _own("breast-calc", "Breast calcification")
 ADRENAL_LESION = _own("adrenal-lesion", "Adrenal hyperplasia or mass")
 OTHER_FINDING = _own("other", "Other finding")
@@ -118,6 +119,7 @@ _PARENTS: Mapping[CodedConcept, CodedConcept] = MappingProxyType(
         WHITE_MATTER_LESION: ABNORMALITY,
         BREAST_LESION: ABNORMALITY,
         BREAST_MASS: BREAST_LESION,
+        BREAST_SUSPICION: BREAST_MASS,
         BREAST_CALCIFICATION: BREAST_LESION,
         ADRENAL_LESION: ABNORMALITY,
         OTHER_FINDING: ABNORMALITY,

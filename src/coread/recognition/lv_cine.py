@@ -30,6 +30,7 @@ STEM = "lv_cine"
 SIDE = 128
 PIXEL_MM = 1.3  # about the pixel of the training frames, which carry none; they were 320 to 350 mm wide
 MINIMUM_PHASES = 8
+THREADS = 2  # a study has hundreds of frames
 CAVITY = CodedConcept("87878005", "SCT", "Left ventricle")
 EJECTION_FRACTION = CodedConcept("8811-2", "LN", "Left ventricular ejection fraction by MR")
 END_DIASTOLIC_VOLUME = CodedConcept("18026-5", "LN", "Left Ventricular End Diastolic Volume")
@@ -137,7 +138,7 @@ def _measured(series: TimeSeries) -> Result:
     frames = ndimage.zoom(
         values.reshape(-1, rows, columns), (1, *factor), order=1, grid_mode=True, mode="nearest"
     )
-    found = cavity(frames, network()).astype(np.float32)
+    found = cavity(frames, network(THREADS)).astype(np.float32)
     back = (1, rows / found.shape[1], columns / found.shape[2])
     masks = ndimage.zoom(found, back, order=1, grid_mode=True, mode="nearest") >= 0.5
     masks = masks.reshape(values.shape)

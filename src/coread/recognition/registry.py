@@ -23,6 +23,7 @@ from coread.recognition.runtime import load_card, read_weights
 MODELS = MappingProxyType(
     {
         "adrenal_shape": "coread.recognition.adrenal_shape",
+        "breast_us": "coread.recognition.breast_us",
         "cxr_pneumonia": "coread.recognition.cxr_pneumonia",
         "hippocampus": "coread.recognition.hippocampus",
         "lung_fields": "coread.recognition.lung_fields",

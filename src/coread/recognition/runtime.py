@@ -45,6 +45,8 @@ class Network:
         options.inter_op_num_threads = 1
         options.use_deterministic_compute = True
         options.log_severity_level = 3
+        # weights kept as 8-bit numbers are brought back to float32 once, when the file is loaded
+        options.add_session_config_entry("session.disable_quant_qdq", "1")
         try:
             self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime raises classes of its own for every kind of damage

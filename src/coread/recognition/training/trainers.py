@@ -21,6 +21,7 @@ TRAINERS = MappingProxyType(
     {
         "adrenal_shape": "coread.recognition.training.adrenal",
         "body_part": "coread.recognition.training.body_part",
+        "breast_us": "coread.recognition.training.breast",
         "cxr_pneumonia": "coread.recognition.training.pneumonia",
         "hippocampus": "coread.recognition.training.hippocampus",
         "lung_fields": "coread.recognition.training.lungs",

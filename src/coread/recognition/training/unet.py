@@ -196,8 +196,29 @@ def patient_folds(patients: Sequence[str], folds: int, seed: int) -> NDArray[np.
     return np.array([fold[name] for name in patients], dtype=np.int64)
 
 
-def segmenter_bytes(networks: Sequence[Module], side: int, settings: dict[str, Any]) -> bytes:
+def mirrored_probability(network: Module, pictures: Tensor) -> Tensor:
+    """Return the probability of the mask, averaged over the pictures and their mirror images."""
+    torch = require("torch", extra="train")
+    straight = torch.sigmoid(network(pictures))
+    return (straight + torch.sigmoid(network(pictures.flip(3))).flip(3)) / 2
+
+
+def segmenter_bytes(
+    networks: Sequence[Module],
+    side: int,
+    settings: dict[str, Any],
+    *,
+    mirrored: bool = False,
+    small: bool = False,
+) -> bytes:
     """Return one ONNX file: ``picture`` (n, 1, side, side) to ``probability``, the mean of the networks.
+
+    Args:
+        networks: Each gives logits of the mask.
+        side: Of the pictures.
+        settings: Kept in the file.
+        mirrored: Average over the picture and its mirror image too, at twice the time.
+        small: Keep weights as 8-bit numbers.
 
     Raises:
         DataError: The file is larger than weights in the package may be.
@@ -210,6 +231,10 @@ def segmenter_bytes(networks: Sequence[Module], side: int, settings: dict[str, A
             self.networks = torch.nn.ModuleList(networks)
 
         def forward(self, picture: Tensor) -> Tensor:
-            return torch.stack([torch.sigmoid(network(picture)) for network in self.networks]).mean(0)
+            said = [
+                mirrored_probability(network, picture) if mirrored else torch.sigmoid(network(picture))
+                for network in self.networks
+            ]
+            return torch.stack(said).mean(0)
 
-    return onnx_bytes(Mean(), (1, side, side), "picture", ("probability",), settings)
+    return onnx_bytes(Mean(), (1, side, side), "picture", ("probability",), settings, small=small)

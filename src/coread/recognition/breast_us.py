@@ -1,0 +1,529 @@
+"""Masses on breast ultrasound: outline, shape, and the chance that they are malignant."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as Picture
+
+from coread.core import (
+    CodedConcept,
+    Finding,
+    Image,
+    Inputs,
+    Interval,
+    Map,
+    MaskRegion,
+    Measurement,
+    Model,
+    Note,
+    OnInstance,
+    PlaneMask,
+    Probability,
+    Quantity,
+    Result,
+)
+from coread.core.vocabulary import AREA, BREAST_MASS, BREAST_SUSPICION, PROBABILITY_MAP
+from coread.errors import DataError, InputError, NotApplicableError
+from coread.imaging.outline import Outline, outline_of
+from coread.recognition.film import grey
+from coread.recognition.labelled import ENDINGS, Part
+from coread.recognition.metrics import Estimate, bootstrap_mean, dice
+from coread.recognition.operating import Scored, settings_at
+from coread.recognition.registry import Evaluation, evaluation_of
+from coread.recognition.runtime import Network, load_card, load_network
+
+STEM = "breast_us"
+SIDE = 160
+CLASSES = ("normal", "benign", "malignant")
+FINDING = "malignant"
+SMALLEST = 64
+MINIMUM_PART = 0.001  # of the picture: what is smaller is no mass that the network was trained on
+
+WIDTH = CodedConcept("mass-width", "99COREAD", "Width of mass along the skin")
+HEIGHT = CodedConcept("mass-height", "99COREAD", "Height of mass towards the depth")
+CIRCULARITY = CodedConcept("circularity", "99COREAD", "Circularity of outline")
+SOLIDITY = CodedConcept("solidity", "99COREAD", "Solidity of outline")
+AXIS_RATIO = CodedConcept("axis-ratio", "99COREAD", "Long over short axis")
+ELLIPSE_OVERLAP = CodedConcept("ellipse-overlap", "99COREAD", "Overlap with an ellipse")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PictureReading:
+    """What the networks say about one picture.
+
+    Attributes:
+        mask: (`SIDE`, `SIDE`) float32, chance that a pixel belongs to a mass.
+        members: (networks, 3) chances of `CLASSES`, calibrated.
+        distances: (2,) how unlike the training pictures it is, each over its limit; above 1 it is unlike.
+    """
+
+    mask: NDArray[np.float32]
+    members: NDArray[np.float64]
+    distances: NDArray[np.float32]
+
+    @property
+    def chances(self) -> NDArray[np.float64]:
+        """(3,) the mean over the networks."""
+        return np.asarray(self.members.mean(axis=0))
+
+
+def network(threads: int = 1) -> Network:
+    """Return the networks in one, their weights checked against the card."""
+    return load_network(f"{STEM}.onnx", load_card(STEM).weights or "", threads)
+
+
+def squeezed(values: NDArray[np.generic], side: int = SIDE) -> NDArray[np.float32]:
+    """Return a picture squeezed to a square from 0 to 1, whatever its proportions, as in training.
+
+    The 99.8th percentile becomes 1; ultrasound is dark outside, so that 0 stays 0.
+    """
+    picture = grey(values)
+    low, high = float(picture.min()), float(np.percentile(picture, 99.8))
+    scaled = np.clip((picture - low) / max(high - low, 1e-9), 0, 1).astype(np.float32)
+    return np.asarray(Picture.fromarray(scaled).resize((side, side), Picture.Resampling.BILINEAR))
+
+
+def read_pictures(
+    pictures: Sequence[NDArray[np.generic]], model: Network, *, batch: int = 8
+) -> Iterator[PictureReading]:
+    """Yield what the networks say about pictures of any size and proportions."""
+    heat = 1 / float(model.settings["temperature"])
+    for start in range(0, len(pictures), batch):
+        small = np.stack([squeezed(p) for p in pictures[start : start + batch]])
+        out = model.run({"picture": small[:, None]})
+        for n in range(len(small)):
+            yield PictureReading(
+                out["mask"][n, 0], _chances(out["member_scores"][n] * heat), out["distances"][n]
+            )
+
+
+def _chances(scores: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    powers = np.exp(np.asarray(scores, dtype=np.float64) - scores.max(axis=-1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
+
+
+def mask_on(mask: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Return the square chance map at the size of the picture that was squeezed."""
+    back = Picture.fromarray(mask).resize((shape[1], shape[0]), Picture.Resampling.BILINEAR)
+    return np.asarray(back, dtype=np.float32)
+
+
+def descriptors(outline: Outline) -> dict[str, str]:
+    """Return words for the shape and the lie of a mass, in the order of the BI-RADS lexicon.
+
+    The cut-offs are CoRead's own: an outline is irregular with a solidity under 0.9 or an overlap with an
+    ellipse under 0.9, else round up to an axis ratio of 1.2, else oval. A mass wider than high lies
+    parallel to the skin, which is taken to be the upper edge. Margins need the grey values around; only
+    the smoothness of the outline is told.
+
+    Examples:
+        >>> rows, columns = np.mgrid[:99, :99]
+        >>> descriptors(outline_of(np.hypot((rows - 49) * 2, columns - 49) < 40))
+        {'shape': 'oval', 'orientation': 'parallel', 'outline': 'smooth'}
+    """
+    irregular = outline.solidity < 0.9 or outline.ellipse_overlap < 0.9
+    return {
+        "shape": "irregular" if irregular else "round" if outline.axis_ratio <= 1.2 else "oval",
+        "orientation": "parallel" if outline.width > outline.height else "not parallel",
+        "outline": "smooth" if outline.solidity >= 0.93 and outline.circularity >= 0.6 else "not smooth",
+    }
+
+
+def is_breast_ultrasound(image: Image) -> bool:
+    """Return whether tags let an image be an ultrasound of a breast; a body part left out may be one."""
+    part = image.acquisition.body_part
+    return image.acquisition.modality == "US" and (part is None or part.upper() == "BREAST")
+
+
+def gate(image: Image, reading: PictureReading) -> Note | None:
+    """Return why the model says nothing of a picture, or None."""
+    if min(image.plane.shape) < SMALLEST:
+        return Note("gate", "picture-too-small", f"The picture has fewer than {SMALLEST} pixels on a side.")
+    if float(reading.distances.max()) > 1:
+        return Note(
+            "gate",
+            "unlike-training",
+            "The picture is not like those that the model was trained on: B-mode ultrasound of the breast, "
+            "the skin at the top, cut to the picture itself.",
+        )
+    return None
+
+
+class BreastUltrasound:
+    """Outlines a mass on breast ultrasound, measures its shape and says how suspicious it is, or abstains.
+
+    Args:
+        threshold: Of suspicion, chosen by the site with these weights; the card's where none is given.
+    """
+
+    def __init__(self, threshold: float | None = None) -> None:
+        self.threshold = threshold
+
+    def with_thresholds(self, thresholds: Mapping[str, float]) -> Self:
+        """Return the same at the site's threshold for ``malignant``."""
+        return type(self)(thresholds[FINDING])
+
+    def analyze(self, inputs: Inputs) -> Result:
+        """Return for each picture whether there is a mass and whether it is suspicious, and a map.
+
+        Raises:
+            NotApplicableError: No image is an ultrasound of a breast.
+        """
+        pictures = {key: image for key, image in inputs.images.items() if is_breast_ultrasound(image)}
+        if not pictures:
+            raise NotApplicableError("no ultrasound of a breast", "a still image of modality US")
+        settings = settings_at(network().settings, self.threshold)
+        findings: list[Finding] = []
+        maps: list[Map] = []
+        notes: list[Note] = []
+        for key, image in pictures.items():
+            (reading,) = read_pictures([image.values], network())
+            note = gate(image, reading)
+            notes += [note] if note else []
+            chance = mask_on(reading.mask, image.plane.shape)
+            drawn = _believed(chance, reading) & (note is None)
+            findings += _findings(key, image, reading, drawn, settings, gated=note is not None)
+            if note is None:
+                maps.append(_map(image, chance))
+                notes += [*_near(reading, settings), *_words(drawn, image)]
+        return Result(findings=tuple(findings), maps=tuple(maps), notes=tuple(notes))
+
+
+def _near(reading: PictureReading, settings: Mapping[str, Any]) -> list[Note]:
+    value = float(reading.chances[2])
+    if not settings["abstain_low"] < value < settings["abstain_high"]:
+        return []
+    words = f"The probability {value:.2f} is too near the threshold {settings['threshold']:.2f}."
+    return [Note("gate", "near-threshold", words)]
+
+
+def _believed(chance: NDArray[np.float32], reading: PictureReading) -> NDArray[np.bool_]:
+    """The outline of a mass, empty where the networks see none or it is too small to be one."""
+    drawn: NDArray[np.bool_] = chance >= 0.5
+    seen = reading.chances[0] <= 0.5 and drawn.mean() >= MINIMUM_PART
+    return drawn if seen else np.zeros_like(drawn)
+
+
+def _words(drawn: NDArray[np.bool_], image: Image) -> list[Note]:
+    if not drawn.any():
+        return []
+    told = descriptors(outline_of(drawn, image.plane.spacing_mm or (1.0, 1.0)))
+    words = ", ".join(f"{name} {value}" for name, value in told.items())
+    return [Note("information", "mass-shape", f"The outlined mass: {words} (by cut-offs of CoRead's own).")]
+
+
+def _findings(
+    key: str,
+    image: Image,
+    reading: PictureReading,
+    drawn: NDArray[np.bool_],
+    settings: Mapping[str, Any],
+    *,
+    gated: bool,
+) -> list[Finding]:
+    card = load_card(STEM)
+    origin = Model(STEM, card.version, network().digest, card.mode)
+    mass = _probability(1 - reading.members[:, 0], 0.5)
+    suspicion = _probability(reading.members[:, 2], float(settings["threshold"]))
+    region = None
+    if drawn.any() and image.source_instance is not None:
+        region = MaskRegion(PlaneMask(drawn, image.plane), OnInstance(image.source_instance, image.plane))
+    near = settings["abstain_low"] < suspicion.value < settings["abstain_high"]
+    return [
+        Finding(
+            id=f"{STEM}:mass:{key}",
+            concept=BREAST_MASS,
+            status="no_opinion" if gated else "present" if _above(mass) else "absent",
+            origin=origin,
+            probability=mass,
+            region=region,
+            measurements=_shape(image, drawn) if drawn.any() else (),
+        ),
+        Finding(
+            id=f"{STEM}:suspicion:{key}",
+            concept=BREAST_SUSPICION,
+            status="no_opinion" if gated or near else "present" if _above(suspicion) else "absent",
+            origin=origin,
+            probability=suspicion,
+            region=region if _above(suspicion) else None,
+        ),
+    ]
+
+
+def _probability(members: NDArray[np.float64], threshold: float) -> Probability:
+    count = len(members)
+    spread = Interval(
+        float(members.min()),
+        float(members.max()),
+        (count - 1) / (count + 1),
+        f"range of {count} networks trained on different parts",
+    )
+    return Probability(float(members.mean()), spread, threshold, calibrated=True)
+
+
+def _above(probability: Probability) -> bool:
+    return probability.value >= probability.threshold
+
+
+def _shape(image: Image, drawn: NDArray[np.bool_]) -> tuple[Measurement, ...]:
+    spacing = image.plane.spacing_mm
+    found = outline_of(drawn, spacing or (1.0, 1.0))
+    length, area = ("{pixels}", "{pixels}") if spacing is None else ("mm", "mm2")
+    flags = ("pixel spacing unknown",) if spacing is None else ()
+    return tuple(
+        Measurement(
+            concept,
+            Quantity(value, unit),
+            method=f"{STEM} {load_card(STEM).version}, outline at one half",
+            source_instances=image.source_instances,
+            flags=flags,
+        )
+        for concept, value, unit in (
+            (WIDTH, found.width, length),
+            (HEIGHT, found.height, length),
+            (AREA, found.area, area),
+            (CIRCULARITY, found.circularity, "1"),
+            (SOLIDITY, found.solidity, "1"),
+            (AXIS_RATIO, found.axis_ratio, "1"),
+            (ELLIPSE_OVERLAP, found.ellipse_overlap, "1"),
+        )
+    )
+
+
+def _map(image: Image, chance: NDArray[np.float32]) -> Map:
+    return Map(
+        np.clip(chance, 0, 1),
+        image.plane,
+        PROBABILITY_MAP,
+        "1",
+        low=0.0,
+        high=1.0,
+        says="Chance that a pixel belongs to a mass, benign or not.",
+        source_instances=image.source_instances,
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Labelled:
+    """A picture with its truth.
+
+    Attributes:
+        name: ``class/file``.
+        picture: (rows, columns) grey values.
+        label: Place in `CLASSES`.
+        mask: The mass, empty for none; None where no mask is given.
+        group: Pictures that look alike share one; each other picture has its own name.
+        shape: Rows and columns before anybody squeezed the picture, where that is known.
+    """
+
+    name: str
+    picture: NDArray[Any]
+    label: int
+    mask: NDArray[np.bool_] | None
+    group: str
+    shape: tuple[int, int] | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PictureSet:
+    """Labelled pictures, and the rows that were not taken with the reason."""
+
+    pictures: tuple[Labelled, ...]
+    left_out: tuple[tuple[str, str], ...]
+
+
+def read_folder(data: Path) -> PictureSet:
+    """Return the pictures of a folder with one folder a class, and their masks where there are any.
+
+    Masks are ``NAME_mask.png`` beside the pictures, or in folders by class in ``busi_masks`` or ``masks``,
+    inside the folder or where the collection keeps them beside it. ``near_duplicate_groups.json`` (lists of
+    names) holds pictures together; a group with more than one class is label noise and left out.
+    ``masks.csv`` beside the masks tells sizes before squeezing.
+
+    Raises:
+        DataError: No picture is there.
+    """
+    root = next((p for p in (data, data / "busi_ultrasound") if (p / "benign").is_dir()), data)
+    masks = next((p for p in _mask_folders(root) if (p / "benign").is_dir()), root)
+    alike, sizes = _groups(root), _sizes(masks / "masks.csv")
+    taken: list[Labelled] = []
+    left_out: list[tuple[str, str]] = []
+    for label, kind in enumerate(CLASSES):
+        for path in sorted((root / kind).iterdir()) if (root / kind).is_dir() else []:
+            if path.suffix.lower() not in ENDINGS or "_mask" in path.stem:
+                continue
+            name = f"{kind}/{path.stem}"
+            try:
+                picture = _opened(path)
+                mask = _mask(masks / kind, path.stem, picture.shape)
+            except (OSError, InputError) as error:
+                left_out.append((name, f"can't be read: {error}"))
+                continue
+            group = alike.get(name)
+            if group is not None and len({n.split("/")[0] for n, g in alike.items() if g == group}) > 1:
+                left_out.append((name, "looks like pictures of another class: the label is in doubt"))
+                continue
+            taken.append(Labelled(name, picture, label, mask, group or name, sizes.get(name)))
+    if not taken:
+        raise DataError(f"no pictures in {data.name}", f"folders {', '.join(CLASSES)} with pictures")
+    return PictureSet(tuple(taken), tuple(left_out))
+
+
+def _mask_folders(root: Path) -> Iterator[Path]:
+    for name in ("busi_masks", "masks", "breast_msk/busi_masks"):
+        yield from (root / name, root.parent / name)
+
+
+def _opened(path: Path) -> NDArray[Any]:
+    with Picture.open(path) as picture:
+        return np.asarray(picture.convert("L"))
+
+
+def _mask(folder: Path, stem: str, shape: tuple[int, ...]) -> NDArray[np.bool_] | None:
+    """Return the masks of a picture joined; None where there is none."""
+    found = [p for p in (folder / f"{stem}_mask.png", folder / f"{stem}_mask_1.png") if p.is_file()]
+    found += sorted(folder.glob(f"{_plain(stem)}_mask_[2-9].png"))
+    if not found:
+        return None
+    masks = [_opened(path) > 0 for path in found]
+    if any(mask.shape != shape for mask in masks):
+        raise InputError(f"a mask of another size than the picture {shape}", "one pixel for each pixel")
+    return np.asarray(np.logical_or.reduce(masks))
+
+
+def _plain(stem: str) -> str:
+    return stem.replace("[", "[[]")
+
+
+def _groups(root: Path) -> Mapping[str, str]:
+    """Name of the group by ``class/stem``, of pictures that are there."""
+    path = root / "near_duplicate_groups.json"
+    if not path.is_file():
+        return {}
+    there = {f"{p.parent.name}/{p.stem}" for kind in CLASSES for p in (root / kind).glob("*.*")}
+    groups = {}
+    for number, names in enumerate(json.loads(path.read_text(encoding="utf-8"))):
+        for name in names:
+            stem = str(Path(name).with_suffix(""))
+            for spelling in (stem, stem.replace(" ", "_")):
+                if spelling in there:
+                    groups[spelling] = f"group {number + 1}"
+    return groups
+
+
+def _sizes(table: Path) -> Mapping[str, tuple[int, int]]:
+    if not table.is_file():
+        return {}
+    with table.open(newline="", encoding="utf-8") as lines:
+        return {
+            str(Path(row["image"]).with_suffix("")): (int(row["orig_height"]), int(row["orig_width"]))
+            for row in csv.DictReader(lines)
+        }
+
+
+def scored(data: Path, *, part: Part | None = None, threads: int = 1) -> Scored:
+    """Return the probability that a mass is malignant on labelled pictures, also on those not judged.
+
+    Args:
+        data: A folder that `read_folder` reads.
+        part: Must be left out: the folder has no parts.
+        threads: Of ONNX Runtime.
+    """
+    return _scored(data, part, threads)[0]
+
+
+def _scored(
+    data: Path, part: Part | None, threads: int
+) -> tuple[Scored, tuple[Labelled, ...], list[PictureReading]]:
+    if part == "train":
+        raise DataError("a part of a folder of pictures", "no part: every picture counts")
+    model, found = network(threads), read_folder(data)
+    readings = list(read_pictures([p.picture for p in found.pictures], model))
+    scores = np.array([r.chances[2] for r in readings])
+    unlike = sum(float(reading.distances.max()) > 1 for reading in readings)
+    near = (scores > model.settings["abstain_low"]) & (scores < model.settings["abstain_high"])
+    return (
+        Scored(
+            FINDING,
+            data.name,
+            np.array([p.label == 2 for p in found.pictures], dtype=np.int64),
+            scores,
+            tuple(p.group for p in found.pictures),
+            float(model.settings["threshold"]),
+            found.left_out,
+            (
+                f"{unlike} pictures are unlike the training pictures and {np.count_nonzero(near)} lie near "
+                "the threshold; in use the model has no opinion on them, here they count",
+                "positive is malignant, negative benign or normal; patients are groups of look-alikes",
+            ),
+        ),
+        found.pictures,
+        readings,
+    )
+
+
+def evaluate(data: Path, *, part: Part | None = None, threads: int = 1) -> Evaluation:
+    """Return how well malignant pictures are told from the rest, and how well masses are outlined.
+
+    Figures of the two classes are left out where one of them is missing, and the Dice where no masks are.
+    The arguments are those of `scored`.
+    """
+    found, pictures, readings = _scored(data, part, threads)
+    said = load_card(STEM)
+    one_class = len(set(found.labels.tolist())) == 1
+    base = (
+        Evaluation(
+            STEM,
+            said.version,
+            said.weights or "",
+            found.data,
+            len(pictures),
+            len(set(found.patients)),
+            {},
+            found.left_out,
+            (*found.notes, "all pictures are of one class, so no figures of telling them apart"),
+        )
+        if one_class
+        else evaluation_of(STEM, found)
+    )
+    metrics = dict(base.metrics)
+    right = [float(r.chances.argmax() == p.label) for r, p in zip(readings, pictures, strict=True)]
+    metrics["accuracy_3_classes"] = _mean(np.array(right), found.patients)
+    with_mass = [n for n, p in enumerate(pictures) if p.mask is not None and p.mask.any()]
+    notes = base.notes
+    if with_mass:
+        scores = mass_dice([readings[n] for n in with_mass], [pictures[n] for n in with_mass])
+        metrics["dice"] = _mean(scores, [found.patients[n] for n in with_mass])
+    else:
+        notes = (*notes, "no masks were found, so no Dice")
+    return replace(base, metrics=metrics, notes=notes)
+
+
+def _mean(values: NDArray[np.float64], groups: Sequence[str]) -> Estimate:
+    """The mean over pictures, its interval by drawing groups of look-alikes."""
+    interval = bootstrap_mean(by_group(values, groups), rng=np.random.default_rng(0))
+    return replace(interval, value=float(values.mean()))
+
+
+def mass_dice(readings: Sequence[PictureReading], pictures: Sequence[Labelled]) -> NDArray[np.float64]:
+    """Return the Dice of every outline at one half with the mask of its picture."""
+    scores = []
+    for reading, picture in zip(readings, pictures, strict=True):
+        assert picture.mask is not None
+        rows, columns = picture.mask.shape
+        scores.append(dice(mask_on(reading.mask, (rows, columns)) >= 0.5, picture.mask))
+    return np.array(scores)
+
+
+def by_group(values: NDArray[np.float64], groups: Sequence[str]) -> NDArray[np.float64]:
+    """Return the mean of each group, in the order of their names."""
+    names = np.asarray(groups)
+    return np.array([values[names == name].mean() for name in sorted(set(groups))])
