@@ -219,14 +219,25 @@ def curves(
                     low, high = (np.asarray(b) for b in line.band)
                     bars = np.clip(np.array([ys - low, high - ys]), 0, None)
                 axes.errorbar(
-                    xs, ys, yerr=bars, fmt="o", ms=3.5, lw=0.9, capsize=2, color=colour, label=line.name
+                    xs,
+                    ys,
+                    yerr=bars,
+                    fmt="o",
+                    ms=3.5,
+                    lw=0.9,
+                    capsize=2,
+                    color=colour,
+                    label=line.name,
+                    zorder=1.5,
                 )
                 continue
             if line.band is not None:
                 low, high = (np.asarray(b)[kept] for b in line.band)
                 axes.fill_between(xs[kept], low, high, color=colour, alpha=0.13, lw=0)
             dashes = DASHES[line.style % len(DASHES)]
-            axes.plot(xs[kept], ys[kept], label=line.name or None, lw=1.3, color=colour, ls=dashes)
+            axes.plot(
+                xs[kept], ys[kept], zorder=2.5, label=line.name or None, lw=1.3, color=colour, ls=dashes
+            )
         if diagonal:
             axes.plot([0, 1], [0, 1], color="0.6", lw=0.8, ls="--")
             axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
@@ -295,7 +306,7 @@ figcaption{color:var(--soft);max-width:32rem;font-size:.9rem}svg{max-width:100%;
 <ul>{% for i in r.items %}<li>{{ i }}</li>{% endfor %}</ul>
 <h2>Where it comes from</h2>
 <div class="wide"><table class="from">
-{% for k, v in provenance.items() %}<tr><td>{{ k }}</td><td>{{ v }}</td></tr>
+{% for k, v in provenance.items() if v not in ("None", "()") %}<tr><td>{{ k }}</td><td>{{ v }}</td></tr>
 {% endfor %}</table></div></body></html>
 """
 

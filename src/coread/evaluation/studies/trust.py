@@ -24,6 +24,8 @@ from coread.evaluation.tables import (
     with_standard_names,
 )
 
+IDENTIFIERS = ("case", "caseID", "patient", "patientid", "id", "image", "row", "study")  # no distribution
+
 
 def _scored(
     frame: pd.DataFrame, options: Options
@@ -122,7 +124,7 @@ def drift_study(frame: pd.DataFrame, options: Options) -> StudyReport:
         report.checks.append(f"{len(base)} cases of reference, {len(now)} of {window}")
         for column in frame.columns:
             values = pd.to_numeric(frame[column], errors="coerce")
-            if column == options.group or frame[column].isna().any():
+            if column == options.group or column in IDENTIFIERS or frame[column].isna().any():
                 continue
             if values.notna().all():
                 found = shift_of_numbers(values[base.index], values[now.index], column)
@@ -164,13 +166,15 @@ def _watch(report: StudyReport, frame: pd.DataFrame, windows: pd.Series[str], op
     name = options.scores[0]
     score = numbers(frame, name)
     order = [w for w in dict.fromkeys(windows) if w != options.reference]
+    patients = frame["patient"].to_numpy() if "patient" in frame.columns else None
     if "truth" in with_standard_names(frame, ("truth",)).columns:
         _, truth, _, _, _ = _scored(frame, options)
         rows = []
         for window in (str(options.reference), *order):
             inside = (windows == window).to_numpy()
             try:
-                area = areas(truth[inside], score[inside])
+                of = None if patients is None else patients[inside]
+                area = areas(truth[inside], score[inside], clusters=of)
             except InputError as error:
                 report.checks.append(f"no area in {window}: {error.came}")
                 continue
