@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,10 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 from coread.cli.app import main
+from coread.core import Acquisition, Geometry, Inputs, Volume
 from coread.storage.site_models import SiteModels
+from coread.testing.demo.dicom import SimulatedStudy, write_ct
+from coread.workflow.analyzers import site_analyzers
 
 SIDE = 8
 DX = "1.2.840.10008.5.1.4.1.1.1.1"
@@ -289,3 +293,73 @@ def test_a_model_of_the_package_runs_at_the_site_s_threshold(tmp_path: Path, cal
     back = call("models", "threshold", "cxr_pneumonia", "--card")[1]
     assert back["operating_points"][0]["threshold"] == shown["threshold"]
     assert call("models", "show", "cxr_pneumonia")[1]["operating_points"][0]["in_use"] is True
+
+
+def bright_network() -> bytes:
+    """An ONNX file by hand: two logits a voxel, 0 for background and ``20 * (value - 0.5)`` for bright."""
+    kernel = np.zeros((2, 1, 1, 1, 1), np.float32)
+    kernel[1] = 20
+    weight = (
+        b"".join(field(1, n) for n in kernel.shape) + field(2, 1) + field(8, "w") + field(9, kernel.tobytes())
+    )
+    conv = b"".join(field(1, name) for name in ("image", "w", "b")) + field(2, "logits") + field(4, "Conv")
+    graph = field(1, conv) + field(2, "g") + field(5, weight) + field(5, floats("b", [0.0, -10.0]))
+    graph += field(11, tensor_type("image", ("n", 1, 4, 8, 8)))
+    graph += field(12, tensor_type("logits", ("n", 2, 4, 8, 8)))
+    return field(1, 8) + field(8, field(1, "") + field(2, 13)) + field(7, graph)
+
+
+OUTLINE = """
+name = "Bright things"
+version = "1.0"
+kind = "segment"
+mode = "measurement"
+needs = { volumes = { modality = "CT" } }
+intended_use = "Blocks in tests."
+not_for = "Anything else."
+evidence_level = 1
+training_data = "none, written by hand"
+licence = "Apache-2.0"
+
+[import]
+task = "segment"
+channels = ["CT"]
+intensities = [{ subtract = -1000, divide = 1000 }]
+outputs = ["background", "bright"]
+activation = "softmax"
+window = [4, 8, 8]
+"""
+
+
+def test_a_model_that_outlines_runs_once_it_is_enabled(tmp_path: Path, call) -> None:
+    models, weights, card = tmp_path / "models", tmp_path / "bright.onnx", tmp_path / "card.toml"
+    weights.write_bytes(bright_network())
+    card.write_text(OUTLINE)
+    with pytest.raises(SystemExit):
+        main(
+            ["models", "import", str(weights), "--name", "bright", "--card", str(card), "--out", str(models)]
+        )
+    grid = Geometry.axial((6, 16, 20), (2.0, 0.8, 0.9))
+    hu = np.full(grid.shape, -900, np.int16)
+    hu[2:4, 5:9, 6:12] = 40
+    study = SimulatedStudy(
+        key="s", patient_name="SIMULATED^Block", birth=date(1960, 5, 14), day=date(2026, 5, 14)
+    )
+    write_ct(hu, grid, study, tmp_path / "ct", description="test", kernel="none")
+    names = [a["name"] for a in call("read", str(tmp_path / "ct"))[1]["studies"][0]["analyzers"]]
+    assert "bright" not in names
+    assert call("models", "verify", "bright")[1]["equal"] is True
+    assert call("models", "enable", "bright")[1]["state"] == "on"  # no threshold to choose: it outlines
+    (registered,) = [r for r in site_analyzers(models) if r.name == "bright"]
+    volume = Volume(hu.astype(np.float32), grid, "HU", Acquisition("CT"))
+    (segment,) = registered.load().analyze(Inputs(volumes={"1": volume})).masks
+    assert np.array_equal(segment.mask.voxels, hu == 40)
+    (told,) = [
+        a for a in call("read", str(tmp_path / "ct"))[1]["studies"][0]["analyzers"] if a["name"] == "bright"
+    ]
+    assert told["state"] == "done"
+    changed = models / "bright" / "card.toml"
+    changed.write_text(changed.read_text().replace('kind = "segment"', 'kind = "classify"'))
+    code, _, err = call("models", "enable", "bright")
+    assert code == 3
+    assert "kind" in err
