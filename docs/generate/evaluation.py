@@ -220,7 +220,8 @@ def lidc() -> str:
         *rows,
         "",
         f"Two readings of one nodule differ by less than a factor of {factor:.2f} in volume ({low:.2f} to",
-        f"{high:.2f}) in 95 of 100 nodules: the reproducibility coefficient between readers, of the logarithm, turned back.",
+        f"{high:.2f}) in 95 of 100 nodules: the reproducibility coefficient between readers, of the",
+        "logarithm, turned back.",
         "",
         *scores,
     ]

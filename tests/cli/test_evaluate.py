@@ -172,3 +172,23 @@ def test_probabilities_outside_are_refused(tmp_path: Path, capsys: pytest.Captur
     assert _run("calibration", tmp_path / "t.csv", "--json") == 3
     assert "rows [2]" in capsys.readouterr().err
     assert _run("calibration", tmp_path / "t.csv") == 2
+
+
+def test_agreement_of_words_leaves_out_the_numbers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two readers, 10 cases: they agree in 7 of the 9 both rated."""
+    pairs = [
+        *[("mild", "mild")] * 4,
+        *[("none", "none")] * 3,
+        ("mild", "none"),
+        ("none", "mild"),
+        ("mild", ""),
+    ]
+    rows = [f"{r};{c};{words[r == 'B']}" for c, words in enumerate(pairs) for r in "AB"]
+    (tmp_path / "t.csv").write_text("\n".join(["reader;case;rating", *rows]))
+    assert _run("agreement", tmp_path / "t.csv", "--json", "--quiet") == 0
+    found = json.loads(capsys.readouterr().out)["results"]
+    observed, expected = 7 / 9, (5 / 9) ** 2 + (4 / 9) ** 2
+    assert found["kappa none"]["value"] == pytest.approx((observed - expected) / (1 - expected))
+    assert "ICC(2,1)" not in found

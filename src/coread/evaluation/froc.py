@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from coread.errors import InputError
 from coread.evaluation.mrmc.obuchowski_rockette import Analysis, Fixed, analyse_figures
+from coread.evaluation.table_files import MISSING
 from coread.evaluation.tables import binary, numbers, refuse_twice, row_numbers
 
 Floats = NDArray[np.float64]
@@ -98,7 +99,8 @@ def froc_study(marks: pd.DataFrame, truth: pd.DataFrame, *, positive: str | None
     of_case = truth["case"].astype(str).map(case_index).to_numpy()
     told = binary(truth["diseased"], "diseased", positive)
     diseased[of_case[told]] = True
-    with_lesion = truth["lesion"].notna().to_numpy() & (truth["lesion"].astype(str).str.strip() != "")
+    named = truth["lesion"].fillna("").astype(str).str.strip().str.lower()
+    with_lesion = ~named.isin(("", *MISSING)).to_numpy()
     wrong = (told != with_lesion) | (diseased[of_case] != told)
     if wrong.any():
         rows = ", ".join(map(str, row_numbers(truth[wrong])[:10]))

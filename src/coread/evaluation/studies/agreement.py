@@ -131,7 +131,7 @@ def _kappas(
     categories: bool,
 ) -> None:
     """Add kappas of Cohen and Fleiss, where there are few values."""
-    names = sorted(set(wide.stack()))
+    names = sorted({v for column in wide for v in wide[column].dropna()})
     if len(names) > 10:
         return
     code = {name: k for k, name in enumerate(names)}
