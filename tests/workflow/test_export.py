@@ -21,6 +21,8 @@ from coread.core import (
     LabelMap,
     Map,
     Mask,
+    MaskRegion,
+    PlaneMask,
     Result,
     Segment,
     Volume,
@@ -333,6 +335,31 @@ def test_masks_of_readers_and_films(tmp_path: Path) -> None:
         if name.endswith(".dcm"):
             (tmp_path / name).write_bytes(content)
             assert verify(tmp_path / name) == []
+
+
+def test_overlapping_regions_on_a_film(tmp_path: Path) -> None:
+    """A suspicion within the region of an abnormality: both in one SEG, each with its own pixels."""
+    whole = replace(cases.OPACITY, id="own-1", origin=cases.DOCTOR)
+    assert isinstance(whole.region, MaskRegion)
+    mask = cases.opacity_mask()
+    part = mask.pixels.copy()
+    part[: int(np.flatnonzero(part.any(axis=1)).mean())] = False
+    inner = replace(whole, id="own-2", region=MaskRegion(PlaneMask(part, mask.plane), whole.region.space))
+    report = replace(cases.REPORT, findings=(whole, inner))
+    files = export_signed(bundle(report=report, decisions=()), ("seg",))
+    assert listed(dict(files))["problems"] == []
+    path = tmp_path / "seg.dcm"
+    path.write_bytes(files["seg-reader-findings-1.dcm"])
+    assert verify(path) == []
+    film = pydicom.dcmread(path)
+    assert len(film.SegmentSequence) == 2
+    numbers = [
+        f.SegmentIdentificationSequence[0].ReferencedSegmentNumber
+        for f in film.PerFrameFunctionalGroupsSequence
+    ]
+    frames = dict(zip(numbers, film.pixel_array != 0, strict=True))
+    assert np.array_equal(frames[1], mask.pixels)
+    assert np.array_equal(frames[2], part)
 
 
 def test_results_of_a_library_are_exported_as_unread(shared: Path, tmp_path: Path) -> None:

@@ -276,7 +276,7 @@ def _segmentation(
     where: dict[str, Any] = {}
     if isinstance(grid, Geometry):
         where = placement(grid, source.dataset.get("SliceThickness"))
-    else:
+    elif pixels.ndim == 3:  # segments that overlap are stacked on a last axis, and the one frame stays
         pixels = pixels[0]
     dataset = highdicom.seg.Segmentation(
         source_images=reference_images(source, grid),
