@@ -143,7 +143,8 @@ def disagreement(
     """
     shown = PARTS[part]
     against: list[str] = []
-    if modality not in shown.modalities:
+    slices = {"CT", "MR"}  # not told apart well enough by their pixels to say one is the other
+    if modality not in shown.modalities and not {modality, *shown.modalities} <= slices:
         against.append(f"Modality {modality}")
     named = regions_named(body_part)
     if named and not named & shown.regions:

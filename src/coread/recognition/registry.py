@@ -23,6 +23,7 @@ from coread.recognition.runtime import load_card, read_weights
 MODELS = MappingProxyType(
     {
         "adrenal_shape": "coread.recognition.adrenal_shape",
+        "body_part": "coread.recognition.body_part",
         "breast_us": "coread.recognition.breast_us",
         "cxr_pneumonia": "coread.recognition.cxr_pneumonia",
         "hippocampus": "coread.recognition.hippocampus",
@@ -31,7 +32,7 @@ MODELS = MappingProxyType(
     }
 )
 
-SHARE_ALIKE = frozenset({"hippocampus"})
+SHARE_ALIKE = frozenset({"body_part", "hippocampus"})
 """Models whose weights were trained on CC BY-SA data and are under that licence, in a folder of their own."""
 
 
