@@ -17,6 +17,7 @@ from coread.core import Report, Section, Sentence, Signature
 from coread.core.reading import CheckDismissed, Committed
 from coread.errors import InputError, ReadingError
 from coread.testing.demo.dicom import write_ct
+from coread.workflow.follow_up import rebuild
 from coread.workflow.visibility import Caller
 
 TEXT = (
@@ -388,6 +389,13 @@ def test_a_task_is_closed_by_hand_with_a_reason_and_stays_so_after_an_addendum(
     assert ada.client.post(address, json={"why": "Again."}).status_code == 412
     ada.do("POST", "/reading/addendum", {"text": "MRI of the brain in 1 month is recommended."})
     items = {t["what"]: t for t in ada.client.get("/api/v1/follow-up").json()["items"]}
+    # reading all signed reports again gives the same, and brings what is missing
+    before = world.library.follow_up.rows()
+    assert rebuild(world.library) == 1
+    assert world.library.follow_up.rows() == before
+    world.library.follow_up.replace(ct.uid(), "ada", [before[0].asked])
+    rebuild(world.library)
+    assert {row.asked.what for row in world.library.follow_up.rows()} == {"biopsy", "MRI brain"}
     assert items["biopsy"]["state"] == "done"
     assert (items["biopsy"]["closed_by"], items["biopsy"]["closed_why"]) == ("ada", "Done elsewhere.")
     assert items["MRI brain"]["state"] == "waiting"

@@ -78,19 +78,25 @@ def followup(
     state: Annotated[
         str, typer.Option("--state", help="waiting, due, overdue or done; all unless given.")
     ] = "",
+    rebuild: Annotated[
+        bool,
+        typer.Option("--rebuild", help="Read all signed reports again first, older ones too."),
+    ] = False,
     json: Json = False,
 ) -> None:
     """List what signed reports ask for: the overdue first, each closed by the next examination that fits.
 
     Example: coread report followup --library LIBRARY --state overdue
     """
-    from coread.workflow.follow_up import tracked_by_all
+    from coread.workflow import follow_up
 
     states = ("waiting", "due", "overdue", "done")
     if state and state not in states:
         raise typer.BadParameter(f"no state {state}: one of {', '.join(states)}")
     with open_library(library) as store:
-        found = [t for t in tracked_by_all(store, store.now().date()) if state in ("", t.state)]
+        if rebuild:
+            say(f"{follow_up.rebuild(store)} signed reports read")
+        found = [t for t in follow_up.tracked_by_all(store, store.now().date()) if state in ("", t.state)]
     if json:
         print_json({"schema": "coread-follow-up", "version": 1, "tasks": [_task(t) for t in found]})
         return

@@ -52,6 +52,22 @@ def keep(library: Library, report: Report) -> None:
     library.follow_up.replace(report.study, report.signature.reader.id, asked)
 
 
+def rebuild(library: Library) -> int:
+    """Read all signed reports again, those of an earlier version too; return how many there are."""
+    count, cursor = 0, None
+    while True:
+        page = library.instances.studies(state="signed", cursor=cursor, limit=500)
+        for study in page.items:
+            latest = {stored.reader: stored for stored in library.reports.of(study.uid)}
+            for report in (stored.load() for stored in latest.values()):
+                if report.signature is not None:
+                    keep(library, report)
+                    count += 1
+        cursor = page.next
+        if cursor is None:
+            return count
+
+
 def tracked(view: View, today: date) -> tuple[FollowUp, ...]:
     """Return what signed reports that the caller may see ask for; overdue first, then by the last day.
 

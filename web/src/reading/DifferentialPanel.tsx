@@ -84,7 +84,7 @@ function Ranking({ answer }: { answer: Differential }) {
             <p className="num"><b>{p(row.posterior)}</b> <span>{t("differential.interval", { low: p(row.low), high: p(row.high), prior: p(row.prior) })}</span></p>
             {row.influences.filter(({ counted }) => counted).map((one) => (
               <p key={one.finding}>{t(one.present ? "differential.influence" : "differential.influence_no", { ratio: fixed(language, one.likelihood_ratio, 2), what: one.says })}
-                <small className="muted"> {t("differential.source", { source: one.source, grade: one.grade })}</small></p>
+                <small className="muted"> {t("differential.source", { source: one.source, grade: t(`grade.${one.grade}`) })}</small></p>
             ))}
           </li>
         ))}

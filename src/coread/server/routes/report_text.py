@@ -130,6 +130,7 @@ def differential(
         row.says = wording.advice(row.says, language)
         for influence in row.influences:
             influence.says = wording.advice(influence.says, language)
+            influence.source = wording.advice(influence.source, language)
     for following in found.next:
         following.says = wording.advice(following.says, language)
     return found
