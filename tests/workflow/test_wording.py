@@ -14,10 +14,9 @@ from coread.workflow import wording
 
 # formulas, units and names that are the same in every language
 _SAME = re.compile(
-    r"CADASIL|eGFR|CKD-EPI|LR-\d|TR\d|P\d|[<>=]+|\d+(?:\.\d+)?|mm|HU|%|pi|a b c|[a-cA-Z]\b|[IVF]+|[CPS][RD]|/|-|\+|\(|\)|,| "
+    r"CADASIL|eGFR|CKD-EPI|LR-\d|TR\d|P\d|[<>=]+|\d+(?:\.\d+)?|mm|HU|%|pi|a b c|[a-cA-Z]\b|[IVF]+"
+    r"|[CPS][RD]|/|-|\+|\(|\)|,| "
 )
-
-
 _CITED = re.compile(r"et al\.|\d+:\d+-?\d*|Gurney JW")
 
 
