@@ -16,13 +16,12 @@ from coread.core.vocabulary import BREAST_MASS, BREAST_SUSPICION
 from coread.errors import DataError, NotApplicableError
 from coread.imaging.outline import outline_of
 from coread.recognition import breast_us
+from coread.recognition.breast_pictures import CLASSES, Labelled, read_folder
 from coread.recognition.breast_us import (
     BreastUltrasound,
-    Labelled,
     descriptors,
     evaluate,
     mask_on,
-    read_folder,
     read_pictures,
     squeezed,
 )
@@ -115,7 +114,7 @@ def test_words_follow_the_shape() -> None:
 
 def test_a_folder_with_masks_beside_the_pictures(tmp_path: Path) -> None:
     """The layout in which the collection was published, with a second mask of one picture."""
-    for kind in breast_us.CLASSES:
+    for kind in CLASSES:
         (tmp_path / kind).mkdir()
         for number in (1, 2):
             Picture.fromarray(simulated(seed=number)).save(tmp_path / kind / f"{kind} ({number}).png")

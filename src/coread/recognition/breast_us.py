@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,10 +29,11 @@ from coread.core import (
     Result,
 )
 from coread.core.vocabulary import AREA, BREAST_MASS, BREAST_SUSPICION, PROBABILITY_MAP
-from coread.errors import DataError, InputError, NotApplicableError
+from coread.errors import DataError, NotApplicableError
 from coread.imaging.outline import Outline, outline_of
+from coread.recognition.breast_pictures import Labelled, read_folder
 from coread.recognition.film import grey
-from coread.recognition.labelled import ENDINGS, Part
+from coread.recognition.labelled import Part
 from coread.recognition.metrics import Estimate, bootstrap_mean, dice
 from coread.recognition.operating import Scored, settings_at
 from coread.recognition.registry import Evaluation, evaluation_of
@@ -42,7 +41,6 @@ from coread.recognition.runtime import Network, load_card, load_network
 
 STEM = "breast_us"
 SIDE = 160
-CLASSES = ("normal", "benign", "malignant")
 FINDING = "malignant"
 SMALLEST = 64
 MINIMUM_PART = 0.001  # of the picture: what is smaller is no mass that the network was trained on
@@ -61,7 +59,7 @@ class PictureReading:
 
     Attributes:
         mask: (`SIDE`, `SIDE`) float32, chance that a pixel belongs to a mass.
-        members: (networks, 3) chances of `CLASSES`, calibrated.
+        members: (networks, 3) calibrated chances of `breast_pictures.CLASSES`.
         distances: (2,) how unlike the training pictures it is, each over its limit; above 1 it is unlike.
     """
 
@@ -309,124 +307,6 @@ def _map(image: Image, chance: NDArray[np.float32]) -> Map:
         says="Chance that a pixel belongs to a mass, benign or not.",
         source_instances=image.source_instances,
     )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Labelled:
-    """A picture with its truth.
-
-    Attributes:
-        name: ``class/file``.
-        picture: (rows, columns) grey values.
-        label: Place in `CLASSES`.
-        mask: The mass, empty for none; None where no mask is given.
-        group: Pictures that look alike share one; each other picture has its own name.
-        shape: Rows and columns before anybody squeezed the picture, where that is known.
-    """
-
-    name: str
-    picture: NDArray[Any]
-    label: int
-    mask: NDArray[np.bool_] | None
-    group: str
-    shape: tuple[int, int] | None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class PictureSet:
-    """Labelled pictures, and the rows that were not taken with the reason."""
-
-    pictures: tuple[Labelled, ...]
-    left_out: tuple[tuple[str, str], ...]
-
-
-def read_folder(data: Path) -> PictureSet:
-    """Return the pictures of a folder with one folder a class, and their masks where there are any.
-
-    Masks are ``NAME_mask.png`` beside the pictures, or in folders by class in ``busi_masks`` or ``masks``,
-    inside the folder or where the collection keeps them beside it. ``near_duplicate_groups.json`` (lists of
-    names) holds pictures together; a group with more than one class is label noise and left out.
-    ``masks.csv`` beside the masks tells sizes before squeezing.
-
-    Raises:
-        DataError: No picture is there.
-    """
-    root = next((p for p in (data, data / "busi_ultrasound") if (p / "benign").is_dir()), data)
-    masks = next((p for p in _mask_folders(root) if (p / "benign").is_dir()), root)
-    alike, sizes = _groups(root), _sizes(masks / "masks.csv")
-    taken: list[Labelled] = []
-    left_out: list[tuple[str, str]] = []
-    for label, kind in enumerate(CLASSES):
-        for path in sorted((root / kind).iterdir()) if (root / kind).is_dir() else []:
-            if path.suffix.lower() not in ENDINGS or "_mask" in path.stem:
-                continue
-            name = f"{kind}/{path.stem}"
-            try:
-                picture = _opened(path)
-                mask = _mask(masks / kind, path.stem, picture.shape)
-            except (OSError, InputError) as error:
-                left_out.append((name, f"can't be read: {error}"))
-                continue
-            group = alike.get(name)
-            if group is not None and len({n.split("/")[0] for n, g in alike.items() if g == group}) > 1:
-                left_out.append((name, "looks like pictures of another class: the label is in doubt"))
-                continue
-            taken.append(Labelled(name, picture, label, mask, group or name, sizes.get(name)))
-    if not taken:
-        raise DataError(f"no pictures in {data.name}", f"folders {', '.join(CLASSES)} with pictures")
-    return PictureSet(tuple(taken), tuple(left_out))
-
-
-def _mask_folders(root: Path) -> Iterator[Path]:
-    for name in ("busi_masks", "masks", "breast_msk/busi_masks"):
-        yield from (root / name, root.parent / name)
-
-
-def _opened(path: Path) -> NDArray[Any]:
-    with Picture.open(path) as picture:
-        return np.asarray(picture.convert("L"))
-
-
-def _mask(folder: Path, stem: str, shape: tuple[int, ...]) -> NDArray[np.bool_] | None:
-    """Return the masks of a picture joined; None where there is none."""
-    found = [p for p in (folder / f"{stem}_mask.png", folder / f"{stem}_mask_1.png") if p.is_file()]
-    found += sorted(folder.glob(f"{_plain(stem)}_mask_[2-9].png"))
-    if not found:
-        return None
-    masks = [_opened(path) > 0 for path in found]
-    if any(mask.shape != shape for mask in masks):
-        raise InputError(f"a mask of another size than the picture {shape}", "one pixel for each pixel")
-    return np.asarray(np.logical_or.reduce(masks))
-
-
-def _plain(stem: str) -> str:
-    return stem.replace("[", "[[]")
-
-
-def _groups(root: Path) -> Mapping[str, str]:
-    """Name of the group by ``class/stem``, of pictures that are there."""
-    path = root / "near_duplicate_groups.json"
-    if not path.is_file():
-        return {}
-    there = {f"{p.parent.name}/{p.stem}" for kind in CLASSES for p in (root / kind).glob("*.*")}
-    groups = {}
-    for number, names in enumerate(json.loads(path.read_text(encoding="utf-8"))):
-        for name in names:
-            stem = str(Path(name).with_suffix(""))
-            for spelling in (stem, stem.replace(" ", "_")):
-                if spelling in there:
-                    groups[spelling] = f"group {number + 1}"
-    return groups
-
-
-def _sizes(table: Path) -> Mapping[str, tuple[int, int]]:
-    if not table.is_file():
-        return {}
-    with table.open(newline="", encoding="utf-8") as lines:
-        return {
-            str(Path(row["image"]).with_suffix("")): (int(row["orig_height"]), int(row["orig_width"]))
-            for row in csv.DictReader(lines)
-        }
 
 
 def scored(data: Path, *, part: Part | None = None, threads: int = 1) -> Scored:

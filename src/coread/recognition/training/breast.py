@@ -17,7 +17,8 @@ from sklearn.linear_model import LogisticRegression
 
 from coread.errors import DataError
 from coread.extras import require
-from coread.recognition.breast_us import CLASSES, SIDE, Labelled, mask_on, read_folder, squeezed
+from coread.recognition.breast_pictures import CLASSES, Labelled, read_folder
+from coread.recognition.breast_us import SIDE, mask_on, squeezed
 from coread.recognition.metrics import auc, dice, expected_calibration_error
 from coread.recognition.operating import chosen_threshold
 from coread.recognition.training.encoder import encoded_unet
