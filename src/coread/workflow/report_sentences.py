@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from difflib import SequenceMatcher
+from difflib import get_close_matches
 from types import MappingProxyType
 from typing import cast
 
@@ -178,9 +178,8 @@ def _origins(
     found: list[tuple[Template | None, str | None]] = [(given.get(text), None) for text in texts]
     left = [line for line in given if line not in texts]
     for n, text in enumerate(texts):
-        if found[n][0] is None and left:
-            nearest = max(left, key=lambda line: SequenceMatcher(None, line, text).ratio())
-            if SequenceMatcher(None, nearest, text).ratio() >= _LIKE:
+        if found[n][0] is None:
+            for nearest in get_close_matches(text, left, n=1, cutoff=_LIKE):
                 found[n] = given[nearest], nearest
                 left.remove(nearest)
     return found
