@@ -35,8 +35,8 @@ def test_mixed_weights_hold_the_same_values_in_another_order() -> None:
 
 
 def test_maps_name_what_the_network_uses_better_than_chance(shared: Path) -> None:
-    films = films_found(shared / "images/pneumoniamnist/pneumoniamnist_trainval.npz")[::20]
-    figures = measured_faithfulness(films, seeds=(0,))
+    films, normal = films_found(shared / "images/pneumoniamnist/pneumoniamnist_trainval.npz")
+    figures = measured_faithfulness(films[::20], normal, seeds=(0,))
     assert figures["insertion_auc"].value > figures["insertion_auc_random"].value
     assert figures["deletion_auc"].value < figures["deletion_auc_random"].value
     assert figures["random_weights_agreement"].value < 0.5

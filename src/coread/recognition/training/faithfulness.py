@@ -51,14 +51,18 @@ def maps_of(films: Films, model: Network) -> Films:
     return np.stack([cells_on_square(r.activation, SIZE) for r in read_films(films, model)])
 
 
-def measured_faithfulness(films: Films, *, seeds: Sequence[int] = (0, 1, 2)) -> dict[str, Estimate]:
+def measured_faithfulness(
+    films: Films, normal: Films, *, seeds: Sequence[int] = (0, 1, 2)
+) -> dict[str, Estimate]:
     """Return deletion and insertion areas and the agreement with random weights, means over films.
 
-    Places are hidden by the film's mean grey. ``deletion_auc_random`` and ``insertion_auc_random`` rank the
-    7 x 7 cells by chance: what a map that says nothing reaches.
+    Places are hidden by what lies there on a normal film. ``deletion_auc_random`` and
+    ``insertion_auc_random`` rank the 7 x 7 cells by chance: what a map that says nothing reaches.
+    ``deletion_auc_grey`` hides by the film's mean grey, which the network takes for pneumonia itself.
 
     Args:
         films: (n, 28, 28) on which the model finds pneumonia.
+        normal: (28, 28), a film without it.
         seeds: Of the networks whose weights are mixed.
 
     Raises:
@@ -77,10 +81,10 @@ def measured_faithfulness(films: Films, *, seeds: Sequence[int] = (0, 1, 2)) -> 
     rows: dict[str, list[float]] = {}
     for n, film in enumerate(films):
         by_chance = cells_on_square(rng.random((7, 7)).astype(np.float32), SIZE)
-        for ending, heat in (("", found[n]), ("_random", by_chance)):
-            areas = faithfulness(
-                heat, film[None], score, baseline=float(film.mean()), steps=STEPS, batch=STEPS + 1
-            )
+        grey = np.full_like(normal, film.mean())
+        ways = (("", found[n], normal), ("_random", by_chance, normal), ("_grey", found[n], grey))
+        for ending, heat, hidden in ways:
+            areas = faithfulness(heat, film[None], score, baseline=hidden[None], steps=STEPS, batch=STEPS + 1)
             rows.setdefault(f"deletion_auc{ending}", []).append(areas.deletion)
             rows.setdefault(f"insertion_auc{ending}", []).append(areas.insertion)
         agreement = [abs(randomised_agreement(found[n], maps[n])) for maps in random_maps]
@@ -88,13 +92,14 @@ def measured_faithfulness(films: Films, *, seeds: Sequence[int] = (0, 1, 2)) -> 
     return {name: bootstrap_mean(values, rng=np.random.default_rng(0)) for name, values in rows.items()}
 
 
-def films_found(data: Path) -> Films:
-    """Return validation films with pneumonia that the model calls so and does not refuse.
+def films_found(data: Path) -> tuple[Films, Films]:
+    """Return validation films with pneumonia that the model calls so, and the mean normal training film.
 
     Args:
         data: ``pneumoniamnist.npz`` or any file with its ``train`` and ``val`` parts.
     """
-    given = without_duplicates(read_pneumoniamnist(data, "val"), read_pneumoniamnist(data, "train"))
+    train = read_pneumoniamnist(data, "train")
+    given = without_duplicates(read_pneumoniamnist(data, "val"), train)
     model = network()
     readings = read_films(given.films, model)
     top = model.settings["abstain_high"]
@@ -103,7 +108,8 @@ def films_found(data: Path) -> Films:
         for label, reading in zip(given.labels, readings, strict=True)
     ]
     chosen: Films = given.films[np.array(taken)]
-    return chosen
+    normal: Films = train.films[train.labels == 0].mean(axis=0)
+    return chosen, normal
 
 
 def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
@@ -112,11 +118,13 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     parser.add_argument("data", type=Path)
     parser.add_argument("--every", type=int, default=3, help="of the films, such as every third")
     given = parser.parse_args(arguments)
-    films = films_found(given.data)[:: given.every]
-    figures = measured_faithfulness(films)
-    document = {"films": len(films)} | {
-        name: {"value": e.value, "low": e.low, "high": e.high} for name, e in figures.items()
-    }
+    films, normal = films_found(given.data)
+    films = films[:: given.every]
+    figures = measured_faithfulness(films, normal)
+    (alone,) = read_films(normal[None], network())
+    document: dict[str, Any] = {"films": len(films)}
+    document["normal_film"] = probability(alone, network().settings).value
+    document |= {name: {"value": e.value, "low": e.low, "high": e.high} for name, e in figures.items()}
     logger.info("%s", json.dumps(document, indent=2))
     return document
 
