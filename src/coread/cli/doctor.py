@@ -22,7 +22,7 @@ def doctor(
     library: Annotated[Path | None, typer.Option("--library", help="Folder of the library.")] = None,
     json: Json = False,
 ) -> None:
-    """Check Python, packages, analyzers and their weights, the reading page, the library and its audit chain.
+    """Check Python, packages, analyzers, the site's models, the page, the library and its audit chain.
 
     Ends with 1 when something is not as it should be.
 
@@ -33,6 +33,7 @@ def doctor(
         "python": _python,
         "packages": _packages,
         "analyzers": _analyzers,
+        "models": _models,
         "reading page": _page,
         "library": _library,
     }
@@ -72,6 +73,20 @@ def _analyzers(_: Settings) -> str:
     for registered in found:
         registered.load()
     return ", ".join(f"{r.name} {r.card.version}" for r in found) or "none"
+
+
+def _models(settings: Settings) -> str:
+    from coread.errors import DataError
+    from coread.workflow.models import site_entries
+
+    found = [(name, *entry.standing()) for name, entry in site_entries(settings.models).items()]
+    refused = [f"{name}: {why}" for name, state, why in found if state == "refused"]
+    if refused:
+        raise DataError(
+            "; ".join(refused), "weights that the site has decided about", "see `coread models list`"
+        )
+    off = [name for name, state, _ in found if state == "off"]
+    return f"{len(found) - len(off)} on" + (f", off: {', '.join(off)}" if off else "")
 
 
 def _page(_: Settings) -> str:
