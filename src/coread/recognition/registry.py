@@ -148,12 +148,11 @@ def evaluate(
         DataError: The data are not of a layout that fits.
     """
     module: Any = importlib.import_module(MODELS[known(model)])
-    result: Evaluation
-    if threshold is None:
-        result = module.evaluate(data, part=part, threads=threads)
-    else:
-        found = scored(model, data, part=part, threads=threads)
-        result = evaluation_of(model, replace(found, threshold=threshold))
+    result: Evaluation = module.evaluate(data, part=part, threads=threads)
+    if threshold is not None:  # what depends on it is measured anew, the rest stays as it is
+        found = replace(scored(model, data, part=part, threads=threads), threshold=threshold)
+        at_site = evaluation_of(model, found)
+        result = replace(result, metrics={**result.metrics, **at_site.metrics}, threshold=threshold)
     own = (
         f"Trained on: {card(model).training_data.split('. ')[0]}. Cases that are also in there were seen: on "
         "them these figures are too good; the card tells those of unseen cases."
