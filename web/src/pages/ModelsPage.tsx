@@ -18,7 +18,7 @@ export function ModelsPage({ name }: { name?: string | undefined }) {
     <div className="wl">
       <PageHeader />
       <div className="filters"><h1>{t("models.title")}</h1></div>
-      <main className="table cards" id="content">
+      <main className="table cards" id="content" tabIndex={0}>
         {cards.isPending && <p className="state" role="status">{t("app.loading")}</p>}
         {cards.error && <Problem error={cards.error} retry={() => void cards.refetch()} />}
         {cards.data?.length === 0 && <p className="state">{t("models.none")}</p>}
