@@ -12,7 +12,8 @@ from coread.core import Finding, ImagePlane
 from coread.core.reading import Committed, Opened
 from coread.server import overlays, pixels, values
 from coread.server import schemas as s
-from coread.workflow.second_reading import Comparison, ReadingAt, SecondReading
+from coread.workflow.comparison import Comparison
+from coread.workflow.second_reading import ReadingAt, SecondReading
 from coread.workflow.visibility import HiddenError, ShownResult
 
 if TYPE_CHECKING:

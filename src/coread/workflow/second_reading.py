@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Literal, NamedTuple
 
@@ -22,9 +22,7 @@ from coread.core import (
     Report,
     Section,
     Signature,
-    match,
 )
-from coread.core.match import Difference
 from coread.core.reading import (
     AddendumAdded,
     CheckDismissed,
@@ -44,6 +42,7 @@ from coread.core.reading import (
 from coread.errors import ReadingError
 from coread.storage import ConflictError, Library, StoredReport, StoredText
 from coread.workflow import follow_up, report_draft, report_sentences
+from coread.workflow.comparison import Comparison, compare
 from coread.workflow.export import SignedBundle, export_signed, new_uids, study_context
 from coread.workflow.export_objects import ResultOf
 from coread.workflow.process import age_at
@@ -67,34 +66,6 @@ class ReadingAt(NamedTuple):
 
     reading: Reading
     version: int
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Comparison:
-    """Reader against models as it was revealed.
-
-    Attributes:
-        difference: How the findings pair.
-        own: Findings of the committed reads.
-        models: Findings of the models, those that say nothing or ``absent`` too.
-        results: The runs that were shown.
-        stale: Whether newer results wait to be revealed.
-    """
-
-    difference: Difference
-    own: tuple[Finding, ...]
-    models: tuple[Finding, ...]
-    results: tuple[ShownResult, ...]
-    stale: bool
-
-    def measurements(self) -> Mapping[str, tuple[Measurement, ShownResult]]:
-        """Return the numbers that belong to no finding by identifier, with the run that measured them."""
-        return {
-            f"{shown.row.id}-m{n}": (measurement, shown)
-            for shown in self.results
-            if shown.result is not None
-            for n, measurement in enumerate(shown.result.measurements)
-        }
 
 
 class SecondReading:
@@ -190,7 +161,7 @@ class SecondReading:
         at = self.clock()
         results = self.view.results(study, until=at)  # what comes later waits for the next reveal
         comparison = self._compare(reading, results)
-        event = Revealed(at, _to_decide(comparison.difference), comparison.difference.version)
+        event = Revealed(at, comparison.to_decide, comparison.difference.version)
         last = next((e for e in reversed(reading.events) if isinstance(e, Revealed)), None)
         unchanged = (
             last is not None
@@ -406,15 +377,7 @@ class SecondReading:
         return reading
 
     def _compare(self, reading: Reading, results: Sequence[ShownResult]) -> Comparison:
-        models = tuple(
-            finding
-            for shown in results
-            if shown.result is not None and _is_interpretation(shown)
-            for finding in shown.result.findings
-        )
-        own = reading.committed_findings
-        difference = match.compare(own, models, self.rules.match)
-        return Comparison(difference, own, models, tuple(results), stale=False)
+        return compare(reading.committed_findings, results, self.rules.match)
 
     def _draft(self, reading: Reading, language: Language) -> Report:
         study = self.view.study(reading.study)
@@ -510,15 +473,3 @@ def images_arrived(library: Library, study: str, instances: Sequence[str], at: d
             library.readings.append(study, head.reader, event, expected=head.version, actor="system")
             marked += 1
     return marked
-
-
-def _is_interpretation(shown: ShownResult) -> bool:
-    return shown.card is None or shown.card.shown != "always"
-
-
-def _to_decide(difference: Difference) -> tuple[str, ...]:
-    return (
-        *dict.fromkeys(model for _, model in difference.contradicted),
-        *difference.model_only,
-        *(model for _, model in difference.agreed),
-    )
