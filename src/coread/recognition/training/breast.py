@@ -21,6 +21,7 @@ from coread.recognition.breast_pictures import CLASSES, Labelled, read_folder
 from coread.recognition.breast_us import SIDE, mask_on, squeezed
 from coread.recognition.metrics import auc, dice, expected_calibration_error
 from coread.recognition.operating import chosen_threshold
+from coread.recognition.training.checkpoint import Checkpoint
 from coread.recognition.training.encoder import encoded_unet
 from coread.recognition.training.export import onnx_bytes
 from coread.recognition.training.gate import OUTLIERS, outliers
@@ -53,7 +54,12 @@ class Plan(SegmentationPlan):
 
 
 def trained_record(
-    data: Path, plan: Plan, *, threads: int = 1, progress: Progress = logger.info
+    data: Path,
+    plan: Plan,
+    *,
+    threads: int = 1,
+    progress: Progress = logger.info,
+    checkpoint: Checkpoint | None = None,
 ) -> tuple[bytes, dict[str, Any]]:
     """Return the weights and a record with the figures of pictures by the network that never saw them.
 
@@ -75,7 +81,13 @@ def trained_record(
     for fold in range(plan.folds):
         chosen = folds != fold
         network = trained_unet(
-            small[chosen], masks[chosen], plan, plan.seed + fold, network=make, classes=labels[chosen]
+            small[chosen],
+            masks[chosen],
+            plan,
+            plan.seed + fold,
+            network=make,
+            classes=labels[chosen],
+            checkpoint=checkpoint and checkpoint.named(f"network_{fold + 1}"),
         )
         networks.append(network)
         for number in np.flatnonzero(~chosen):

@@ -16,6 +16,7 @@ from coread.recognition.explain import cells_on_square
 from coread.recognition.film import shrink
 from coread.recognition.lung_fields import SIDE, read_pairs, squared_film
 from coread.recognition.metrics import dice
+from coread.recognition.training.checkpoint import Checkpoint
 from coread.recognition.training.unet import (
     SegmentationPlan,
     patient_folds,
@@ -42,7 +43,12 @@ def squared_mask(mask: NDArray[np.bool_], side: int = SIDE) -> NDArray[np.bool_]
 
 
 def trained_record(
-    data: Path, plan: Plan, *, threads: int = 1, progress: Progress = logger.info
+    data: Path,
+    plan: Plan,
+    *,
+    threads: int = 1,
+    progress: Progress = logger.info,
+    checkpoint: Checkpoint | None = None,
 ) -> tuple[bytes, dict[str, Any]]:
     """Return the weights and a record with the Dice of every patient by the network that never saw it."""
     torch = require("torch", extra="train")
@@ -54,7 +60,13 @@ def trained_record(
     networks, scores = [], np.zeros(len(pairs))
     for fold in range(plan.folds):
         chosen = folds != fold
-        network = trained_unet(films[chosen], masks[chosen], plan, plan.seed + fold)
+        network = trained_unet(
+            films[chosen],
+            masks[chosen],
+            plan,
+            plan.seed + fold,
+            checkpoint=checkpoint and checkpoint.named(f"network_{fold + 1}"),
+        )
         networks.append(network)
         for number in np.flatnonzero(~chosen):
             with torch.no_grad():

@@ -28,8 +28,8 @@ TRAINERS = MappingProxyType(
         "lv_cine": "coread.recognition.training.ventricle",
     }
 )
-RESUMABLE = frozenset({"cxr_pneumonia", "hippocampus"})
-"""Trainings of the package that keep checkpoints; the others take a few minutes a network."""
+RESUMABLE = frozenset({"breast_us", "cxr_pneumonia", "hippocampus", "lung_fields", "lv_cine"})
+"""Trainings of the package that keep checkpoints; the others take a few minutes."""
 
 Progress = Callable[[str], None]
 

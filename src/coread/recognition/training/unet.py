@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coread.extras import require
+from coread.recognition.training.checkpoint import Checkpoint, Deal, kept_steps
 from coread.recognition.training.export import onnx_bytes
 from coread.recognition.training.films import gaussian_blur
 from coread.recognition.training.loop import Steps
@@ -147,6 +148,7 @@ def trained_unet(
     *,
     network: Callable[[], Module] | None = None,
     classes: NDArray[np.int64] | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> Module:
     """Return a U-Net trained on pictures (n, rows, columns) from 0 to 1 and their masks.
 
@@ -160,6 +162,7 @@ def trained_unet(
         network: Makes another network than `unet`.
         classes: Class of each picture, for a network that gives logits of classes second; the smoothed
             cross-entropy of them is added to the loss.
+        checkpoint: Where the training is kept, to go on with.
     """
     torch = require("torch", extra="train")
     torch.manual_seed(seed)
@@ -171,11 +174,10 @@ def trained_unet(
     count = plan.epochs * max(len(source) // plan.batch, 1)
     steps = Steps(model, count, rate=plan.rate, decay=1e-3, rise=0.2)
     model.train()
-    order = torch.zeros(0, dtype=torch.long)
-    for _ in range(count):
-        if len(order) < plan.batch:
-            order = torch.randperm(len(source), generator=generator)
-        chosen, order = order[: plan.batch], order[plan.batch :]
+    deal = Deal(len(source), plan.batch, generator)
+    parts = {"network": model, "steps": steps, "deal": deal}
+    for _ in kept_steps(count, parts, generator, checkpoint):
+        chosen = deal.next()
         shown, wanted = changed_pair(source[chosen], truth[chosen], generator, plan)
         logits, scores = model(shown) if kinds is not None else (model(shown), None)
         loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, wanted)

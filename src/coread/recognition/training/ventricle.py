@@ -20,6 +20,7 @@ from coread.recognition.lv_cine import (
     read_frames,
     stretched,
 )
+from coread.recognition.training.checkpoint import Checkpoint
 from coread.recognition.training.encoder import encoded_unet
 from coread.recognition.training.unet import (
     SegmentationPlan,
@@ -44,7 +45,12 @@ class Plan(SegmentationPlan):
 
 
 def trained_record(
-    data: Path, plan: Plan, *, threads: int = 1, progress: Progress = logger.info
+    data: Path,
+    plan: Plan,
+    *,
+    threads: int = 1,
+    progress: Progress = logger.info,
+    checkpoint: Checkpoint | None = None,
 ) -> tuple[bytes, dict[str, Any]]:
     """Return the weights and a record with the figures of patients by the network that never saw them."""
     torch = require("torch", extra="train")
@@ -56,7 +62,14 @@ def trained_record(
     networks, found = [], np.zeros_like(frames.masks)
     for fold in range(plan.folds):
         chosen = folds != fold
-        network = trained_unet(small[chosen], masks[chosen], plan, plan.seed + fold, network=encoded_unet)
+        network = trained_unet(
+            small[chosen],
+            masks[chosen],
+            plan,
+            plan.seed + fold,
+            network=encoded_unet,
+            checkpoint=checkpoint and checkpoint.named(f"network_{fold + 1}"),
+        )
         networks.append(network)
         for number in np.flatnonzero(~chosen):
             picture = torch.from_numpy(small[number])[None, None]
