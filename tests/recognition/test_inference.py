@@ -21,6 +21,7 @@ from coread.recognition.inference import (
     mean_over_flips,
     memory_bound,
     network_predictor,
+    resample_cubic,
     resample_linear,
     sliding_window,
     window_starts,
@@ -227,3 +228,40 @@ def test_same_patient_on_a_finer_grid_gets_the_same_answer_in_millimetres() -> N
     at = fine_grid.to_patient([[19, 19, 19], [14, 22, 25], [10, 20, 30]])
     sampled = ndimage.map_coordinates(expected, coarse_grid.to_index(at).T, order=1)
     np.testing.assert_allclose([got[19, 19, 19], got[14, 22, 25], got[10, 20, 30]], sampled, atol=0.01)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "shape", "expected", "mean"),
+    [
+        ((5.0, 0.7, 0.7), (3.0, 1.0, 1.0), (6, 20, 22), (0.109343, 0.523522, 1.840417, 0.411022), 0.105508),
+        ((1.0, 1.0, 1.0), (1.5, 1.2, 0.8), (10, 15, 12), (0.098519, 0.703606, -1.432008, 1.238772), 0.170776),
+    ],
+)
+def test_cubic_resampling_is_that_of_nnunet(
+    before: tuple[float, ...],
+    after: tuple[float, ...],
+    shape: tuple[int, ...],
+    expected: tuple[float, ...],
+    mean: float,
+) -> None:
+    """Values of `resample_data_or_seg_to_shape` of nnunetv2 2.8.1, thick slices and even spacing."""
+    k, j, i = np.mgrid[: shape[0], : shape[1], : shape[2]]
+    values = (np.sin(0.9 * k) + np.cos(0.5 * j + 0.3 * k) * np.sin(0.7 * i))[None]
+    new = [round(n * b / a) for n, b, a in zip(shape, before, after, strict=True)]
+    (found,) = resample_cubic(values, new, before, after)
+    places = ((0, 0, 0), (1, 3, 5), (3, 8, 7), (5, 2, 9))
+    assert [float(found[place]) for place in places] == pytest.approx(expected, abs=2e-6)
+    assert found.mean() == pytest.approx(mean, abs=2e-6)
+    assert values.min() <= found.min() <= found.max() <= values.max()
+
+
+def test_a_grid_takes_splines_in_and_lines_back() -> None:
+    grid = NetworkGrid(Geometry.axial((6, 20, 22), (5.0, 0.7, 0.7)), "SPL", (3.0, 1.0, 1.0), cubic=True)
+    ramp = np.broadcast_to(np.arange(22, dtype=np.float32), (1, 6, 20, 22)) + 3
+    inside = grid.to_network(ramp)
+    linear = NetworkGrid(grid.geometry, "SPL", grid.spacing_mm).to_network(ramp)
+    np.testing.assert_allclose(inside[..., 2:-2], linear[..., 2:-2], atol=0.01)  # a straight line is no curve
+    assert not np.array_equal(inside, linear)
+    back = grid.from_network(inside)
+    assert back.shape == ramp.shape
+    np.testing.assert_allclose(back[..., 3:-3], ramp[..., 3:-3], atol=0.01)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from skimage.transform import resize
 
 from coread.core import Geometry
 from coread.errors import CancelledError, DataError, InputError
@@ -261,6 +262,50 @@ def resample_linear(values: NDArray[Any], shape: Sequence[int]) -> NDArray[np.fl
     return out
 
 
+def resample_cubic(
+    values: NDArray[Any], shape: Sequence[int], before: Sequence[float], after: Sequence[float]
+) -> NDArray[np.float32]:
+    """Return values on a grid of the same extent as nnU-Net resamples its input: by cubic splines.
+
+    Values stay within the range of those that came in. Where the longest spacing, before or after, is more
+    than three times the shortest, slices across it are resampled one by one, and along it the nearest slice
+    is taken.
+
+    Args:
+        values: (channels, *space), three axes of space.
+        shape: New space.
+        before: Spacing along the axes.
+        after: The same of the new grid.
+
+    References:
+        Isensee et al., nnU-Net, Nature Methods 18 (2021) 203-211, supplement (resampling).
+    """
+    shape = tuple(shape)
+    if values.shape[1:] == shape:
+        return values.astype(np.float32)
+    coarse = next((axis for spacing in (before, after) if (axis := _coarse_axis(spacing)) is not None), None)
+    if coarse is None:
+        return np.stack([_by_splines(channel, shape) for channel in values])
+    flat = tuple(size for axis, size in enumerate(shape) if axis != coarse)
+    slices = np.moveaxis(values, coarse + 1, 1)
+    resized = np.stack([np.stack([_by_splines(part, flat) for part in channel]) for channel in slices])
+    place = (np.arange(shape[coarse]) + 0.5) * values.shape[coarse + 1] / shape[coarse] - 0.5
+    nearest = np.clip(np.floor(place + 0.5).astype(np.intp), 0, values.shape[coarse + 1] - 1)
+    return np.ascontiguousarray(np.moveaxis(resized[:, nearest], 1, coarse + 1))
+
+
+def _coarse_axis(spacing: Sequence[float]) -> int | None:
+    """The one axis that is more than three times as coarse as the finest; None where there is no one axis."""
+    longest = max(spacing)
+    axes = [axis for axis, step in enumerate(spacing) if step == longest]
+    return axes[0] if longest > 3 * min(spacing) and len(axes) == 1 else None
+
+
+def _by_splines(values: NDArray[Any], shape: Sequence[int]) -> NDArray[np.float32]:
+    found = resize(values.astype(np.float64), tuple(shape), 3, mode="edge", anti_aliasing=False, clip=True)  # type: ignore[no-untyped-call]
+    return np.asarray(found, dtype=np.float32)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class NetworkGrid:
     """The grid in which a network sees a volume, and the way to it and back.
@@ -270,11 +315,14 @@ class NetworkGrid:
         codes: Where the network's three axes run to, such as ``RAS`` (first to the right, second to
             the front, third up) or ``SPL`` (up, back, left); None keeps the stored axes.
         spacing_mm: Of the network along its axes; None keeps the volume's.
+        cubic: Whether the volume goes in by cubic splines, see `resample_cubic`; else linearly, as what
+            comes back always does.
     """
 
     geometry: Geometry
     codes: str | None = None
     spacing_mm: tuple[float, float, float] | None = None
+    cubic: bool = False
 
     def __post_init__(self) -> None:
         pairs = ("SI", "PA", "LR")
@@ -297,6 +345,8 @@ class NetworkGrid:
     def to_network(self, values: NDArray[Any]) -> NDArray[np.float32]:
         """Return (channels, *space) of the network from (channels, slices, rows, columns)."""
         turned = np.stack([self._turn(channel) for channel in values])
+        if self.cubic and self.spacing_mm is not None:
+            return resample_cubic(turned, self.shape, self._turned_spacing(), self.spacing_mm)
         return np.ascontiguousarray(resample_linear(turned, self.shape))
 
     def from_network(self, values: NDArray[Any]) -> NDArray[np.float32]:

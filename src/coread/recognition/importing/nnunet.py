@@ -55,7 +55,7 @@ def read_nnunet(folder: Path) -> Source:
         (folder / "plans.json", folder / "dataset.json", *checkpoints),
         networks[0] if len(networks) == 1 else mean_of(networks),
         notes=(
-            f"mean of {len(networks)} folds; resampled linearly, where nnU-Net uses cubic splines",
+            f"mean of {len(networks)} folds",
             "no crop to non-zero values before scaling",
         ),
     )
@@ -184,6 +184,7 @@ def _specification(
         spacing_mm=None if keeps_slices else tuple(map(float, spacing)),
         axes="SAR" if total else None,  # TotalSegmentator turns every image to RAS first
         transpose=(transpose[0], transpose[1], transpose[2]),
+        cubic=(configuration.get("resampling_fn_data_kwargs") or {}).get("order", 3) == 3,
     )
 
 

@@ -83,6 +83,7 @@ class Specification:
         overlap: Of windows.
         fit: Whether the whole image is resized to the window instead of cut into windows.
         flips: Axes over whose flips the network may be averaged.
+        cubic: Whether an image goes in by cubic splines, as with nnU-Net; else linearly.
     """
 
     task: Task
@@ -97,6 +98,7 @@ class Specification:
     overlap: float = 0.5
     fit: bool = False
     flips: tuple[int, ...] = ()
+    cubic: bool = False
 
     def __post_init__(self) -> None:
         if self.task not in get_args(Task) or self.activation not in get_args(Activation):
@@ -145,6 +147,7 @@ class Specification:
             Geometry((slices, rows, columns), affine),
             self.axes,
             None if spacing is None else (spacing[0], spacing[1], spacing[2]),
+            self.cubic,
         )
 
     def volume(self, channels: Sequence[NDArray[Any]], geometry: Geometry) -> NDArray[np.float32]:
