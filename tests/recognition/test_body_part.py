@@ -141,7 +141,7 @@ def test_accuracy_on_pictures_kept_apart_is_that_of_the_card(shared: Path) -> No
     assert len(result.left_out) == 1800 - result.cases
     for name, metric in result.metrics.items():
         assert metric.value == pytest.approx(figure(f"{name}_validation"), abs=1e-3), name
-    assert result.metrics["accuracy"].value >= 0.98
+    assert result.metrics["accuracy"].value >= 0.99
     assert result.metrics["refused"].value <= 0.05
     for kind in ("inverted", "detail", "noise"):
         assert result.metrics[f"caught_{kind}"].value >= 0.95, kind
@@ -182,18 +182,26 @@ def test_the_card_says_how_many_other_pictures_are_not_caught(shared: Path) -> N
     with np.load(shared / "images/sunnybrook_cine/sunnybrook_train.npz", allow_pickle=False) as file:
         heart = np.stack([prepared(frame) for frame in file["images"][::4]])
     assert refused(read(heart)) == pytest.approx(figure("caught_sunnybrook"), abs=1e-3)
+    assert figure("caught_sunnybrook") >= 0.95
     spine = folder_of(shared, "breast_msk/spider_lumbar/*[0-9].jpg")
     assert refused(read(spine)) == pytest.approx(figure("caught_spine_mr"), abs=1e-3)
 
 
 @pytest.mark.parametrize("name", ["LIDC-IDRI-0001", "LIDC-IDRI-0002", "LIDC-IDRI-0003"])
-def test_a_chest_ct_agrees_with_its_tag_and_not_with_another(shared: Path, name: str) -> None:
-    path = f"chest/lidc_ct/{name}_ct.nii.gz"
-    agreeing = BodyPart().analyze(Inputs(volumes={"a": scan(shared, path, "CHEST")}))
-    assert not any(note.kind == "warning" for note in agreeing.notes)
-    against = BodyPart().analyze(Inputs(volumes={"a": scan(shared, path, "HEAD")}))
-    assert [(note.kind, note.code) for note in against.notes] == [("warning", "tags-against-pixels")]
-    assert "HEAD" in against.notes[0].text
+def test_a_chest_ct_with_its_own_tag_gets_no_warning(shared: Path, name: str) -> None:
+    """Often it is unknown or taken for abdomen (the card says how often): neither contradicts the tag."""
+    chest = scan(shared, f"chest/lidc_ct/{name}_ct.nii.gz", "CHEST")
+    notes = BodyPart().analyze(Inputs(volumes={"a": chest})).notes
+    assert not any(note.kind == "warning" for note in notes)
+
+
+@pytest.mark.parametrize(
+    "path", ["chest/lidc_ct/LIDC-IDRI-0002_ct.nii.gz", "totalseg_tests/example_ct.nii.gz"]
+)
+def test_a_ct_of_the_trunk_tagged_as_head_gets_a_warning(shared: Path, path: str) -> None:
+    (note,) = BodyPart().analyze(Inputs(volumes={"a": scan(shared, path, "HEAD")})).notes
+    assert (note.kind, note.code) == ("warning", "tags-against-pixels")
+    assert "HEAD" in note.text
 
 
 def test_a_hand_among_chest_films_is_said_politely(apart) -> None:

@@ -64,7 +64,7 @@ class Plan:
 
     alike: float = 0.95
     shares: tuple[float, float, float] = (0.6, 0.2, 0.2)
-    steps: int = 700
+    steps: int = 1100
     batch: int = 96
     rate: float = 4e-3
     width: int = 16
@@ -74,7 +74,7 @@ class Plan:
         )
     )
     draws: int = 6
-    refused: float = 0.01
+    refused: float = 0.025
     seed: int = 20261125
 
 
