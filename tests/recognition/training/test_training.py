@@ -266,6 +266,33 @@ def test_a_unet_learns_a_bright_disc() -> None:
 
 
 @needs_torch
+def test_a_network_of_pictures_goes_on_where_it_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(3)
+    pictures = rng.random((12, 32, 32), dtype=np.float32)
+    masks = pictures > 0.6
+    plan = unet.SegmentationPlan(epochs=14, batch=4, width=8)
+    whole = unet.trained_unet(pictures, masks, plan, 5).state_dict()
+    keep, real, taken = Checkpoint(tmp_path / "network.pt", "this training"), loop.Steps.take, 0
+
+    def take(self: loop.Steps, loss: object) -> None:
+        nonlocal taken
+        taken += 1
+        if taken == 36:
+            raise KeyboardInterrupt
+        real(self, loss)
+
+    monkeypatch.setattr(loop.Steps, "take", take)
+    with pytest.raises(KeyboardInterrupt):
+        unet.trained_unet(pictures, masks, plan, 5, checkpoint=keep)
+    monkeypatch.undo()
+    again = unet.trained_unet(pictures, masks, plan, 5, checkpoint=dataclasses.replace(keep, resume=True))
+    for name, values in again.state_dict().items():
+        assert torch.equal(values, whole[name]), name
+
+
+@needs_torch
 def test_onnx_equals_torch_on_a_simulated_hippocampus() -> None:
     """Two steps on simulated crops, then the file beside the network on other simulated crops."""
     rng = np.random.default_rng(0)
@@ -280,11 +307,19 @@ def test_onnx_equals_torch_on_a_simulated_hippocampus() -> None:
         volumes.append((0.8 * (label > 0) + rng.normal(0, 0.5, away.shape)).astype(np.float32))
         labels.append(label)
     plan = hippocampus.Plan(epochs=1, batch=2, width=8)
-    network = hippocampus.trained_unet(volumes[:4], labels[:4], plan, lambda words: None)
+    networks = [
+        hippocampus.trained_unet(
+            volumes[:4], labels[:4], dataclasses.replace(plan, seed=seed), lambda words: None
+        )
+        for seed in (1, 2)
+    ]
     shown = torch.from_numpy(np.stack(volumes[4:]))[:, None]
     with torch.no_grad():
-        expected = torch.softmax(network(shown), 1).numpy()
-    got = Network(hippocampus.exported(network, {"seed": 1})).run({"volume": shown.numpy()})["probability"]
+        plain = [torch.softmax(network(shown), 1).numpy() for network in networks]
+        turned = [torch.softmax(network(shown.flip(4)), 1).numpy()[..., ::-1] for network in networks]
+    expected = (plain[0] + plain[1] + turned[0] + turned[1]) / 4
+    content = hippocampus.exported(hippocampus.mean_probability(networks), {"seed": 1})
+    got = Network(content).run({"volume": shown.numpy()})["probability"]
     np.testing.assert_allclose(got, expected, atol=1e-4)
     assert expected.std() > 1e-3  # not the same everywhere
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +28,11 @@ Module = Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan(VolumeChange):
-    """How the network is trained.
+    """How the networks are trained.
 
     Attributes:
         parts: The volumes are dealt into this many parts; the first is kept for the figures.
+        networks: Trained on the same volumes from seeds that follow each other; their mean is shipped.
         epochs: Passes over the training volumes; the last weights are kept.
         batch: Volumes a step.
         rate: Highest learning rate of the one-cycle schedule.
@@ -40,6 +41,7 @@ class Plan(VolumeChange):
     """
 
     parts: int = 5
+    networks: int = 2
     epochs: int = 28
     batch: int = 4
     rate: float = 6e-3
@@ -104,17 +106,23 @@ def trained_record(
     parts = patient_folds([case.name for case in cases], plan.parts, plan.seed)
     seen = [case for case, part in zip(cases, parts, strict=True) if part]
     unseen = [case for case, part in zip(cases, parts, strict=True) if not part]
-    network = trained_unet(
-        [boxed(standardised(case.values)) for case in seen],
-        [boxed(case.labels) for case in seen],
-        plan,
-        progress,
-        checkpoint,
-    )
+    volumes = [boxed(standardised(case.values)) for case in seen]
+    labels = [boxed(case.labels) for case in seen]
+    networks = [
+        trained_unet(
+            volumes,
+            labels,
+            replace(plan, seed=plan.seed + number),
+            progress,
+            checkpoint and checkpoint.named(f"network_{number + 1}"),
+        )
+        for number in range(plan.networks)
+    ]
+    shipped = mean_probability(networks)
     scores: dict[str, tuple[float, float]] = {}
     for case in unseen:
         with torch.no_grad():
-            said = network(torch.from_numpy(boxed(standardised(case.values)))[None, None])[0].argmax(0)
+            said = shipped(torch.from_numpy(boxed(standardised(case.values)))[None, None])[0].argmax(0)
         drawn = unboxed(said.numpy(), case.labels.shape)
         scores[case.name] = (dice(drawn == 1, case.labels == 1), dice(drawn == 2, case.labels == 2))
     means = np.mean(list(scores.values()), axis=0)
@@ -131,19 +139,28 @@ def trained_record(
         "dice_posterior": float(means[1]),
         "dice_of": {name: list(pair) for name, pair in scores.items()},
     }
-    return exported(network, settings), record
+    return exported(shipped, settings), record
 
 
-def exported(network: Module, settings: dict[str, Any]) -> bytes:
-    """Return the ONNX file: ``volume`` (n, 1, *BOX) to ``probability`` (n, 3, *BOX)."""
+def mean_probability(networks: Sequence[Module]) -> Module:
+    """Return the mean of the networks' probabilities over a volume and its mirror image, in one network."""
     torch = require("torch", extra="train")
 
     class Probability(torch.nn.Module):  # type: ignore[misc, name-defined]
         def __init__(self) -> None:
             super().__init__()
-            self.network = network.to(memory_format=torch.contiguous_format)
+            self.networks = torch.nn.ModuleList(
+                [network.to(memory_format=torch.contiguous_format) for network in networks]
+            )
 
         def forward(self, volume: Tensor) -> Tensor:
-            return torch.softmax(self.network(volume), 1)
+            said = [torch.softmax(network(volume), 1) for network in self.networks]
+            said += [torch.softmax(network(volume.flip(4)), 1).flip(4) for network in self.networks]
+            return torch.stack(said).mean(0)
 
-    return onnx_bytes(Probability(), (1, *BOX), "volume", ("probability",), settings)
+    return Probability()
+
+
+def exported(network: Module, settings: dict[str, Any]) -> bytes:
+    """Return the ONNX file: ``volume`` (n, 1, *BOX) to ``probability`` (n, 3, *BOX)."""
+    return onnx_bytes(network, (1, *BOX), "volume", ("probability",), settings)
