@@ -40,7 +40,7 @@ function Thumbs({ series, shown, active, show }: { series: Series } & Omit<Props
   }
   return series.parts.map((part, n) => (
     <button key={part.key} className={`thumb${shown.has(part.key) ? " shown" : ""}`} aria-pressed={part.key === active} onClick={() => show(part)}>
-      {series.thumbnail && <img src={series.thumbnail} alt="" loading="lazy" />}
+      {series.thumbnail && <img src={thumbnail(series.thumbnail, series, part)} alt="" loading="lazy" />}
       <span>
         {name}
         {series.parts.length > 1 && ` (${n + 1})`}
@@ -49,4 +49,10 @@ function Thumbs({ series, shown, active, show }: { series: Series } & Omit<Props
       </span>
     </button>
   ));
+}
+
+/** The middle image of a part, where a series has several; else the series' own. */
+export function thumbnail(address: string, series: Series, part: Part): string {
+  const middle = part.instances[Math.floor(part.instances.length / 2)];
+  return series.parts.length > 1 && middle ? address.replace(/thumbnail$/, `instances/${middle.uid}/thumbnail`) : address;
 }

@@ -6,6 +6,7 @@ import { startViewer, viewer, type ViewerState } from "../viewer/state";
 import { draft, EMPTY_DRAFT } from "./draft";
 import { findingTitle, listOrder, neighbour, newFinding, ofHundred, OTHER, searchVocabulary } from "./findings";
 import { marksOf, outlinesOf } from "./marks";
+import { thumbnail } from "./SeriesStrip";
 
 const reader = { id: "r", role: "reader" };
 const concept = (value: string, meaning: string) => ({ value, scheme: "99COREAD", meaning });
@@ -112,6 +113,17 @@ describe("the views", () => {
     times_s: null, window: { name: "w", center: 40, width: 400 }, presets: [], unit: "HU", notes: [], frames: "",
   });
   const series = (...parts: Part[]) => ({ series: parts.map((part) => ({ uid: part.key, number: 1, description: "", modality: "CT", images: 1, parts: [part], thumbnail: null, lossy: false, simulated: false })) });
+  it("have a small picture of their own where a series has several parts", () => {
+    const images = ["1.1", "1.2"].map((uid) => ({ ...volume(uid, "f"), instances: [{ uid, frame: 0 }] }) as Part);
+    const [one] = series(images[0]!).series;
+    const address = "/dicom-web/studies/1/series/2/thumbnail";
+    expect(images.map((part) => thumbnail(address, { ...one!, parts: images }, part))).toEqual([
+      "/dicom-web/studies/1/series/2/instances/1.1/thumbnail",
+      "/dicom-web/studies/1/series/2/instances/1.2/thumbnail",
+    ]);
+    expect(thumbnail(address, one!, images[0]!)).toBe(address);
+  });
+
   const start = (): ViewerState => startViewer(series(volume("small", "f", 3), volume("v", "f")));
 
   it("begin with the largest volume, large, and its two other planes", () => {
