@@ -86,6 +86,12 @@ def test_at_a_follow_up_more_is_possible() -> None:
     assert "category_differs" not in fired(text, priors=[prior])  # stable after category 3 is 2
 
 
+@pytest.mark.parametrize(("category", "fires"), [("2", True), ("4A", False)])
+def test_categories_of_other_systems_are_compared_too(category: str, fires: bool) -> None:
+    text = f"70% stenosis of the proximal LAD. CAD-RADS {category}."
+    assert ("category_differs" in fired(text)) is fires
+
+
 def test_prior_sizes_come_from_the_latest_signed_report_that_measured() -> None:
     latest = report("No pleural effusion.")
     before = report("8 mm nodule in the right upper lobe. 20 mm nodule in the left lower lobe.")

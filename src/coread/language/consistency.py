@@ -93,6 +93,8 @@ _SAYS: Mapping[CheckCode, tuple[str, str]] = MappingProxyType(
         ),
     }
 )
+# what was read, and the row of the guideline that fired, where a check names them
+_BECAUSE = (" ({features}: {row})", " ({features}: {row_tr})")
 _SEXES = {"male": "erkek", "female": "kadın"}
 
 
@@ -127,8 +129,12 @@ class Check:
 
     def said(self, language: str) -> str:
         """Return the sentence in English or, with the names of findings and sides, in Turkish."""
-        if language != "tr":
-            return _SAYS[self.code][0].format(**self.facts)
+        says, english = _SAYS[self.code], language != "tr"
+        sentence = says[0 if english else 1] + (
+            _BECAUSE[0 if english else 1] if "features" in self.facts else ""
+        )
+        if english:
+            return sentence.format(**self.facts)
         rules = pack("tr")
         words: dict[str, Mapping[str, str]] = {
             "finding": rules.terms,
@@ -137,7 +143,7 @@ class Check:
             "sex": _SEXES,
         }
         facts = {name: words.get(name, {}).get(value, value) for name, value in self.facts.items()}
-        return _SAYS[self.code][1].format(**facts)
+        return sentence.format(**facts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from coread.decision import guidelines
 from coread.language import StructuredReport, TextFinding, structure
 from coread.language.consistency import AskedFollowUp, Check, StoredSize, check, stated_categories
 from coread.workflow import report_text, wording
+from coread.workflow.category_checks import category_checks
 
 _UNKNOWN: Mapping[str, tuple[str, ...]] = {
     "type": ("solid", "part_solid", "ground_glass"),
@@ -70,13 +71,14 @@ def check_report(
     """
     text = report_words(report)
     found = structure(text, report.language)
-    return text, check(
+    checks = check(
         found,
         sex=sex,
         prior_sizes=_stored_sizes(priors),
         categories=_categories(found, first=not priors),
         follow_up=_follow_up(found, age) if "CT" in modalities else {},
     )
+    return text, (*checks, *category_checks(found))
 
 
 def report_words(report: Report) -> str:
