@@ -54,6 +54,7 @@ FULL_TR = "Tiroid sağ lobda 12 mm solid hipoekoik nodül izlendi. Düzgün sın
         ("Spongiform nodule in the right thyroid lobe. Kwak TI-RADS 4.", []),
         ("Spongiform nodule in the right thyroid lobe, previously TI-RADS 3.", []),
         ("Spongiform nodule in the right thyroid lobe, TI-RADS 3-4.", []),
+        ("Klinik bilgi: TI-RADS 4 nodül.\n\nBulgular: Tiroid sağ lobda süngerimsi nodül.", []),
     ],
 )
 def test_thyroid(text: str, expected: list[str]) -> None:
@@ -139,6 +140,8 @@ def test_liver(text: str, expected: list[str]) -> None:
         ("80% stenosis of the carotid artery. CAD-RADS 0.", []),
         ("80% stenosis of the LAD on the prior examination. CAD-RADS 2.", []),
         ("Possible 80% stenosis of the LAD. CAD-RADS 2.", []),
+        ("Indication: 80% stenosis.\n\nFindings: Mild stenosis of the LAD.\n\nImpression: CAD-RADS 2.", []),
+        ("Known 80% stenosis at catheterisation. Mild stenosis of the LAD. CAD-RADS 2.", []),
         ("No stenosis of more than 50%. CAD-RADS 2.", []),
         ("Less than 25% stenosis of the LAD. CAD-RADS 1.", []),
         ("40 to 60% stenosis of the LAD. CAD-RADS 2.", []),

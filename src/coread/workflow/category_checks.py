@@ -102,7 +102,13 @@ def _section(report: StructuredReport, sentence: int) -> str:
     return next((s.name for s in report.sections if s.start <= start < s.end), "")
 
 
-def _scopes(report: StructuredReport, system: str) -> Iterator[tuple[_Stated, range]]:
+def _of_today(report: StructuredReport) -> list[int]:
+    """Return the sentences that tell what is seen: an indication or a comparison tells what was known."""
+    told = ("body", "findings", "impression", "addenda")
+    return [number for number in range(len(report.sentences)) if _section(report, number) in told]
+
+
+def _scopes(report: StructuredReport, system: str) -> Iterator[tuple[_Stated, list[int]]]:
     """Yield stated categories with the sentences that can only be about the same lesion.
 
     One category in a text is about all of it. Several are told apart where each stands at the end of what is
@@ -110,32 +116,32 @@ def _scopes(report: StructuredReport, system: str) -> Iterator[tuple[_Stated, ra
     """
     tables = _tables()
     stated: list[_Stated] = []
-    for number, (start, _) in enumerate(report.sentences):
-        text = _folded(report, number)
+    everything = _of_today(report)
+    for number in everything:
+        start, text = report.sentences[number][0], _folded(report, number)
         for match in re.finditer(tables[system]["stated"] + r"(?!\w)(?!\s*mm)", text):
             if _has(text, tables["hedge"]["words"]) or _RANGE.match(text[match.end() :]):
                 return
             a, b = start + match.start(), start + match.end()
             words = Words(report.text[a:b], a, b, "category")
             stated.append(_Stated(match.group(1).upper(), number, words))
-    everything = range(len(report.sentences))
     if len({one.category for one in stated}) <= 1:
         yield from ((one, everything) for one in stated[:1])
         return
     scopes = []
     begin = 0
     for one in stated:
-        scopes.append((one, range(begin, one.sentence + 1)))
+        scopes.append((one, [n for n in everything if begin <= n <= one.sentence]))
         begin = one.sentence + 1
     names = tables[system].get("lesion")
     if names is None or len({_section(report, one.sentence) for one in stated}) > 1:
         return
     named = [[n for n in scope if _has(_folded(report, n), [names])] for _, scope in scopes]
-    if all(named) and not any(_has(_folded(report, n), [names]) for n in everything[begin:]):
+    if all(named) and not any(_has(_folded(report, n), [names]) for n in everything if n >= begin):
         yield from scopes
 
 
-def _compared(report: StructuredReport, system: str, stated: _Stated, scope: range) -> Iterator[Check]:
+def _compared(report: StructuredReport, system: str, stated: _Stated, scope: list[int]) -> Iterator[Check]:
     """Yield the difference between a stated category and every completion of the features in its scope."""
     table = _tables()[system]
     read = _stenoses(report) if system == "cad_rads" else _lesion(report, system, scope)
@@ -177,7 +183,7 @@ def _agrees(system: str, said: str, computed: str) -> bool:
 
 
 def _lesion(
-    report: StructuredReport, system: str, scope: range
+    report: StructuredReport, system: str, scope: list[int]
 ) -> tuple[list[dict[str, Any]], tuple[Words, ...]] | None:
     """Return all completions of the features of the one lesion of a scope, with the words of the features."""
     table = _tables()[system]
@@ -203,7 +209,7 @@ def _lesion(
         if _has(text, table["stop"]) or _has(text, _tables()["hedge"]["words"]):
             if names:
                 return None
-        elif (names or reading) and not (names and _section(report, number) in ("indication", "comparison")):
+        elif names or reading:
             reading.append(number)
     stated, denied, cues = _features(report, table["features"], reading)
     if "?" in stated:
@@ -285,8 +291,9 @@ def _stenoses(report: StructuredReport) -> tuple[list[dict[str, Any]], tuple[Wor
         rf"|(?:{table['total']})?(?<![\w-])(?:{table['occlusion']})"
     )
     low, high, is_open, cues = 0, 24, False, []
-    for number, (start, _) in enumerate(report.sentences):
-        text = _folded(report, number)
+    told = _of_today(report)
+    for number in told:
+        start, text = report.sentences[number][0], _folded(report, number)
         places = list(re.finditer(rf"(?<![\w-])(?:{stenosis})", text))
         found = list(amount.finditer(text))
         said = " ".join(m[0] for m in found)
@@ -313,7 +320,7 @@ def _stenoses(report: StructuredReport) -> tuple[list[dict[str, Any]], tuple[Wor
     high = 100 if is_open else high
     marks = sorted({low, high} | {mark for mark in (0, 1, 25, 50, 70, 100) if low <= mark <= high})
     vessels: list[dict[str, Any]] = [{}, {"vessels_70_or_more": 3}]
-    if any(_has(_folded(report, number), [table["left_main"]]) for number in range(len(report.sentences))):
+    if any(_has(_folded(report, number), [table["left_main"]]) for number in told):
         vessels.append({"vessel": "left_main"})
     return [{"max_stenosis_pct": mark, **more} for mark in marks for more in vessels], tuple(cues)
 
