@@ -148,6 +148,8 @@ def test_liver(text: str, expected: list[str]) -> None:
         ("40 to 60% stenosis of the LAD. CAD-RADS 4A.", ["2 / 3"]),
         ("LAD'de %40 ile %60 arasında darlık. CAD-RADS 2.", []),
         ("Approximately 50% stenosis of the LAD. CAD-RADS 2.", []),
+        ("LAD'de %25'ten az darlık. CAD-RADS 1.", []),
+        ("LAD'de %50'lik darlık. CAD-RADS 1.", ["3"]),
         ("Plaque in the LAD, no stenosis. CAD-RADS 1.", []),
         ("No stenosis is quantified. CAD-RADS 3.", []),
     ],

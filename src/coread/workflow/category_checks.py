@@ -144,7 +144,7 @@ def _scopes(report: StructuredReport, system: str) -> Iterator[tuple[_Stated, li
 def _compared(report: StructuredReport, system: str, stated: _Stated, scope: list[int]) -> Iterator[Check]:
     """Yield the difference between a stated category and every completion of the features in its scope."""
     table = _tables()[system]
-    read = _stenoses(report) if system == "cad_rads" else _lesion(report, system, scope)
+    read = _stenoses(report) if system == "cad_rads" else _lesion(report, system, stated.sentence, scope)
     if read is None:
         return
     asked, cues = read
@@ -183,7 +183,7 @@ def _agrees(system: str, said: str, computed: str) -> bool:
 
 
 def _lesion(
-    report: StructuredReport, system: str, scope: list[int]
+    report: StructuredReport, system: str, stated_in: int, scope: list[int]
 ) -> tuple[list[dict[str, Any]], tuple[Words, ...]] | None:
     """Return all completions of the features of the one lesion of a scope, with the words of the features."""
     table = _tables()[system]
@@ -196,7 +196,7 @@ def _lesion(
         names = [
             m.span()
             for m in _pattern(table["lesion"]).finditer(text)
-            if _status(report, number, *m.span())[0] != "absent"
+            if number == stated_in or _status(report, number, *m.span())[0] != "absent"
         ]
         impression = _section(report, number) == "impression"
         again = bool(reading) and (
@@ -284,10 +284,11 @@ def _stenoses(report: StructuredReport) -> tuple[list[dict[str, Any]], tuple[Wor
     table = _tables()["cad_rads"]
     bands = table["bands"]
     band, stenosis = "|".join(bands), table["stenosis"]
+    between = rf"(?:[\s('’)-]|(?<!\w)(?:{table['between']})(?!\w))*"
     amount = re.compile(
-        rf"(?<![\w.,/–-]){_PERCENT}[^,.;:%\d]{{0,25}}?(?<!\w)(?:{stenosis})"
-        rf"|(?<![\w-])(?:{stenosis})[^,.;:%\d]{{0,12}}{_PERCENT}"
-        rf"|(?<![\w-])({band})(?:\s?(?:to|[-–]|ile)\s?({band}))?(?:\s\w+)?\s(?:{stenosis})"
+        rf"(?<![\w.,/–-]){_PERCENT}{between}(?<!\w)(?:{stenosis})"
+        rf"|(?<![\w-])(?:{stenosis}){between}{_PERCENT}"
+        rf"|(?<![\w-])({band})(?:\s?(?:to|[-–]|ile)\s?({band}))?{between}(?<!\w)(?:{stenosis})"
         rf"|(?:{table['total']})?(?<![\w-])(?:{table['occlusion']})"
     )
     low, high, is_open, cues = 0, 24, False, []
