@@ -74,6 +74,7 @@ def test_thyroid(text: str, expected: list[str]) -> None:
         # before or after its nodule: not to be told
         ("TI-RADS 4. Solid hypoechoic nodule on the right. TI-RADS 1. Spongiform nodule on the left.", []),
         ("Solid nodule in the right lobe, hypoechoic nodule in the left lobe. TI-RADS 1.", []),
+        ("Solid hypoechoic nodule in the right lobe. A second, spongiform area on the left. TI-RADS 1.", []),
         ("Several thyroid nodules, the largest solid and hypoechoic. TI-RADS 1.", []),
     ],
 )
@@ -110,6 +111,7 @@ def test_two_lesions(text: str, expected: list[str]) -> None:
         ("22 mm lesion with nonrim APHE, no washout, enhancing capsule present. LR-5.", []),
         ("22 mm lesion and 9 mm lesion with nonrim APHE and washout. LR-3.", []),
         ("22 mm lesion with nonrim APHE and washout. CEUS LR-3.", []),
+        ("Observation in segment 8 with nonrim APHE and washout. Gallstone of 8 mm. LR-5.", []),
     ],
 )
 def test_liver(text: str, expected: list[str]) -> None:

@@ -188,6 +188,7 @@ def _lesion(
     """Return all completions of the features of the one lesion of a scope, with the words of the features."""
     table = _tables()[system]
     reading: list[int] = []
+    named: list[int] = []
     repeated = 0
     for number in scope:
         text = _folded(report, number)
@@ -211,6 +212,7 @@ def _lesion(
                 return None
         elif names or reading:
             reading.append(number)
+            named += [number] * bool(names)
     stated, denied, cues = _features(report, table["features"], reading)
     if "?" in stated:
         return None
@@ -225,7 +227,8 @@ def _lesion(
             {**dict(zip(_SINGLE, v[:-1], strict=True)), "foci": v[-1] or ["none"], "max_mm": 10}
             for v in choices
         ], cues
-    sizes = [m for m in report.measurements if m.sentence in reading]
+    # a size elsewhere may be of something else
+    sizes = [m for m in report.measurements if m.sentence in named]
     if len({max(m.values_mm) for m in sizes}) != 1:
         return None
     enhances = [
