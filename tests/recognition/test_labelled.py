@@ -47,6 +47,16 @@ def test_a_part_can_be_named(archive: Path) -> None:
         read_labelled(archive, CLASSES, part="val")
 
 
+def test_a_file_without_parts(tmp_path: Path) -> None:
+    path = tmp_path / "films.npz"
+    np.savez(path, images=pictures(3), labels=np.array([1, 0, 1]))
+    read = read_labelled(path, CLASSES)
+    assert (read.name, read.labels.tolist()) == ("films.npz", [1, 0, 1])
+    assert np.array_equal(np.stack(read.pictures), pictures(3))
+    with pytest.raises(DataError, match="test_images"):
+        read_labelled(path, CLASSES, part="test")
+
+
 def test_a_pickle_is_not_opened(tmp_path: Path) -> None:
     path = tmp_path / "bad.npz"
     np.savez(path, test_images=np.array([{"code": 1}], dtype=object), test_labels=np.array([1]))

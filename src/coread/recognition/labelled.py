@@ -58,7 +58,8 @@ def read_labelled(path: Path, classes: Sequence[str], *, part: Part | None = Non
     """Return labelled pictures of a file or a folder.
 
     Args:
-        path: A ``.npz`` with ``<part>_images`` and ``<part>_labels``; a folder with one folder a class;
+        path: A ``.npz`` with ``<part>_images`` and ``<part>_labels``, or with ``images`` and ``labels``
+            where it has no parts; a folder with one folder a class;
             or a folder with ``labels.csv`` (columns ``file`` or ``image``, ``label``, and ``patient`` where
             it is known) beside the pictures or above a folder ``images``.
         classes: Names of the classes in the order of their numbers.
@@ -99,12 +100,14 @@ def _from_npz(path: Path, part: Part | None) -> Labelled:
     with arrays_of(path) as file:
         there = [p for p in PARTS if f"{p}_images" in file and f"{p}_labels" in file]
         wanted = part or (there[0] if there else None)
-        if wanted not in there:
+        whole = wanted is None and "images" in file and "labels" in file
+        if wanted not in there and not whole:
             raise DataError(
                 f"{path.name} with {', '.join(sorted(file)) or 'no array'}",
-                f"arrays {wanted or 'test'}_images and {wanted or 'test'}_labels",
+                f"arrays {wanted or 'test'}_images and {wanted or 'test'}_labels, or images and labels",
             )
-        images, labels = file[f"{wanted}_images"], file[f"{wanted}_labels"]
+        prefix = "" if whole else f"{wanted}_"
+        images, labels = file[f"{prefix}images"], file[f"{prefix}labels"]
         train = file["train_images"] if wanted != "train" and "train_images" in file else images[:0]
     if len(images) != labels.size:
         raise DataError(f"{len(images)} pictures and {labels.size} labels", "one label for each picture")
@@ -112,7 +115,7 @@ def _from_npz(path: Path, part: Part | None) -> Labelled:
     reasons = {n: "also in the train part" for n, p in enumerate(images) if p.tobytes() in seen}
     rows = tuple(str(n) for n in range(len(images)))
     everything = Labelled(
-        f"{path.name}, {wanted} part", tuple(images), labels.reshape(-1).astype(np.int64), rows, rows
+        path.name if whole else f"{path.name}, {wanted} part", tuple(images), labels.reshape(-1).astype(np.int64), rows, rows
     )
     return everything.without(reasons)
 
