@@ -115,7 +115,11 @@ def _from_npz(path: Path, part: Part | None) -> Labelled:
     reasons = {n: "also in the train part" for n, p in enumerate(images) if p.tobytes() in seen}
     rows = tuple(str(n) for n in range(len(images)))
     everything = Labelled(
-        path.name if whole else f"{path.name}, {wanted} part", tuple(images), labels.reshape(-1).astype(np.int64), rows, rows
+        path.name if whole else f"{path.name}, {wanted} part",
+        tuple(images),
+        labels.reshape(-1).astype(np.int64),
+        rows,
+        rows,
     )
     return everything.without(reasons)
 
