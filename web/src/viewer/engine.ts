@@ -35,6 +35,7 @@ interface NextViewport {
   getPan(): [number, number];
   setPan(pan: Point2): void;
   resetViewState(options?: object): boolean;
+  resize(): void;
   render(): void;
 }
 interface DisplaySets {
@@ -168,6 +169,25 @@ function provideMetadata(type: string, id: unknown): unknown {
 
 let viewports = 0;
 let resizing: number | null = null;
+const open = new Set<View>();
+let passes = 0;
+
+/** Resize in the next frame and, since a frame of the engine may have come between, once more after it. */
+function resizeAll(): void {
+  passes = 2;
+  resizeNext();
+}
+
+function resizeNext(): void {
+  resizing ??= requestAnimationFrame(() => {
+    resizing = null;
+    // the engine's own resize: a viewport's alone leaves the GPU's canvas stretched
+    engine?.resize(true, true);
+    // the engine's is left half done while a frame of its own is pending: places then follow the old size
+    if (backend === "gpu") for (const view of open) view.measure();
+    if (--passes > 0) resizeNext();
+  });
+}
 
 /** One drawing surface; the element belongs to it from the constructor to `destroy`. */
 export class View {
@@ -190,6 +210,7 @@ export class View {
     this.viewport = engine!.getViewport(viewportId) as unknown as NextViewport;
     this.sets = cornerstone.utilities.genericViewportDisplaySetMetadataProvider as unknown as DisplaySets;
     element.addEventListener(cornerstone.Enums.Events.IMAGE_RENDERED, drawn);
+    open.add(this);
   }
 
   /** Show picture n of a stack, turned; resolves when it is on the screen's canvas. */
@@ -290,14 +311,17 @@ export class View {
 
   /** Fit the drawing surfaces to their elements; the picture keeps its place and size. */
   resize(): void {
-    // the engine's own resize: a viewport's alone leaves the GPU's canvas stretched
-    resizing ??= requestAnimationFrame(() => {
-      resizing = null;
-      engine?.resize(true, true);
-    });
+    resizeAll();
+  }
+
+  /** Take the size of the element anew, and draw. */
+  measure(): void {
+    this.viewport.resize();
+    if (this.ready) this.viewport.render();
   }
 
   destroy(): void {
+    open.delete(this);
     if (this.shown) this.sets.remove(this.shown);
     engine?.disableElement(this.viewport.id);
   }
