@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from coread.core import Acquisition, Image, ImagePlane, Inputs, MaskRegion
 from coread.core.vocabulary import BREAST_MASS, BREAST_SUSPICION
-from coread.errors import DataError, NotApplicableError
+from coread.errors import DataError, InputError, NotApplicableError
 from coread.imaging.outline import outline_of
 from coread.recognition import breast_us
 from coread.recognition.breast_pictures import CLASSES, Labelled, read_folder
@@ -144,6 +144,14 @@ def test_a_folder_with_masks_beside_the_pictures(tmp_path: Path) -> None:
     assert set(result.metrics) == {"accuracy_3_classes", "dice"}
     with pytest.raises(DataError, match="no pictures"):
         read_folder(tmp_path / "benign")
+    with pytest.raises(InputError, match="nothing at"):
+        read_folder(tmp_path / "absent")
+    with pytest.raises(InputError, match="is a file"):
+        read_folder(tmp_path / "near_duplicate_groups.json")
+    (tmp_path / "broken" / "benign").mkdir(parents=True)
+    (tmp_path / "broken" / "benign" / "a.png").write_bytes(b"junk")
+    with pytest.raises(DataError, match="benign/a can't be read"):
+        read_folder(tmp_path / "broken")
 
 
 def test_the_published_copy_is_read_whole(shared: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Picture
+from scipy.special import softmax
 
 from coread.core import (
     CodedConcept,
@@ -143,7 +144,7 @@ def read_pictures(pictures: NDArray[np.float32], model: Network) -> tuple[PartRe
     """Return what the network says about pictures (n, 64, 64) as `prepared` makes them."""
     out = model.run({"picture": pictures[:, None]})
     temperature = float(model.settings["temperature"])
-    chances = _softmax(out["logits"][:, : len(CLASSES)] / temperature)
+    chances = softmax(out["logits"][:, : len(CLASSES)].astype(np.float64) / temperature, axis=-1)
     readings = []
     for n, likeliest in enumerate(chances.argmax(axis=1)):
         value = float(chances[n, likeliest])
@@ -151,11 +152,6 @@ def read_pictures(pictures: NDArray[np.float32], model: Network) -> tuple[PartRe
         distance = np.inf if empty else float(out["distances"][n].max())
         readings.append(PartReading(CLASSES[likeliest], value, distance))
     return tuple(readings)
-
-
-def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
-    shifted = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
-    return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True))
 
 
 class BodyPart:

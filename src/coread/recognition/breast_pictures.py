@@ -57,8 +57,12 @@ def read_folder(data: Path) -> PictureSet:
     ``masks.csv`` beside the masks tells sizes before squeezing.
 
     Raises:
-        DataError: No picture is there.
+        InputError: There is no such folder.
+        DataError: No picture is there, or none can be taken.
     """
+    if not data.is_dir():
+        what = f"{data.name} is a file" if data.exists() else f"nothing at {data}"
+        raise InputError(what, f"a folder with folders {', '.join(CLASSES)}")
     root = next((p for p in (data, data / "busi_ultrasound") if (p / "benign").is_dir()), data)
     masks = next((p for p in _mask_folders(root) if (p / "benign").is_dir()), root)
     alike, sizes = _groups(root), _sizes(masks / "masks.csv")
@@ -81,7 +85,11 @@ def read_folder(data: Path) -> PictureSet:
                 continue
             taken.append(Labelled(name, picture, label, mask, group or name, sizes.get(name)))
     if not taken:
-        raise DataError(f"no pictures in {data.name}", f"folders {', '.join(CLASSES)} with pictures")
+        why = f": {left_out[0][0]} {left_out[0][1]}" if left_out else ""
+        raise DataError(
+            f"no pictures in {data.name} that can be taken{why}",
+            f"folders {', '.join(CLASSES)} with pictures",
+        )
     return PictureSet(tuple(taken), tuple(left_out))
 
 

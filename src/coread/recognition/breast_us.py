@@ -10,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Picture
+from scipy.special import softmax
 
 from coread.core import (
     CodedConcept,
@@ -99,13 +100,10 @@ def read_pictures(
         out = model.run({"picture": small[:, None]})
         for n in range(len(small)):
             yield PictureReading(
-                out["mask"][n, 0], _chances(out["member_scores"][n] * heat), out["distances"][n]
+                out["mask"][n, 0],
+                softmax(out["member_scores"][n].astype(np.float64) * heat, axis=-1),
+                out["distances"][n],
             )
-
-
-def _chances(scores: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-    powers = np.exp(np.asarray(scores, dtype=np.float64) - scores.max(axis=-1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
 
 
 def mask_on(mask: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:

@@ -92,7 +92,10 @@ def arrays_of(path: Path) -> Iterator[Mapping[str, NDArray[Any]]]:
         with file:
             yield file
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        words = str(error) or "it is empty"
+        # numpy takes what is no archive for a pickle, and says how to open one
+        words = (
+            "it is no archive, or holds pickles" if "pickle" in str(error) else str(error) or "it is empty"
+        )
         raise DataError(f"{path.name} can't be read: {words}", "a .npz file without pickles") from error
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Picture
 from scipy.optimize import minimize_scalar
+from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 
 from coread.errors import DataError
@@ -99,7 +100,7 @@ def trained_record(
             if truth.any():
                 drawn = mask_on(torch.sigmoid(said)[0, 0].numpy(), truth.shape) >= 0.5
                 overlaps[number] = dice(drawn, truth)
-        told = auc(labels[~chosen] == 2, _chances(scores[~chosen])[:, 2])
+        told = auc(labels[~chosen] == 2, softmax(scores[~chosen], axis=1)[:, 2])
         overlap = np.nanmean(overlaps[~chosen])
         progress(f"network {fold + 1} of {plan.folds}: AUC {told:.4f}, Dice {overlap:.4f} on unseen pictures")
     known, gate = _gate(networks[0], small[folds != 0], small[folds == 0], plan)
@@ -110,7 +111,7 @@ def trained_record(
         "numpy": np.__version__,
         "pictures": len(small),
     }
-    chances = _chances(scores / settings["temperature"])
+    chances = softmax(scores / settings["temperature"], axis=1)
     record: dict[str, Any] = {
         "settings": settings,
         "auc_cross_validation": auc(labels == 2, chances[:, 2]),
@@ -134,11 +135,6 @@ def _squeezed_mask(picture: Labelled) -> NDArray[np.bool_]:
     return np.asarray(grey.resize((SIDE, SIDE), Picture.Resampling.BILINEAR)) >= 0.5
 
 
-def _chances(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
-
-
 def operating_point(scores: NDArray[np.float64], labels: NDArray[np.int64]) -> dict[str, float]:
     """Return temperature, threshold and the zone without opinion, from pictures that were not trained on.
 
@@ -148,10 +144,10 @@ def operating_point(scores: NDArray[np.float64], labels: NDArray[np.int64]) -> d
     """
 
     def unlikely(heat: float) -> float:
-        return -float(np.log(_chances(scores / heat)[np.arange(len(labels)), labels]).mean())
+        return -float(np.log(softmax(scores / heat, axis=1)[np.arange(len(labels)), labels]).mean())
 
     temperature = float(minimize_scalar(unlikely, bounds=(0.2, 5.0), method="bounded").x)
-    chance = _chances(scores / temperature)[:, 2]
+    chance = softmax(scores / temperature, axis=1)[:, 2]
     threshold = chosen_threshold(labels == 2, chance, sensitivity=SENSITIVITY)
     near = float(np.quantile(np.abs(chance - threshold), NEAR))
     return {
