@@ -9,7 +9,7 @@ import pytest
 from PIL import Image as Picture
 
 from coread.errors import DataError, InputError
-from coread.recognition.labelled import read_labelled
+from coread.recognition.labelled import array_file, read_labelled
 
 CLASSES = ("normal", "pneumonia")
 
@@ -55,6 +55,20 @@ def test_a_file_without_parts(tmp_path: Path) -> None:
     assert np.array_equal(np.stack(read.pictures), pictures(3))
     with pytest.raises(DataError, match="test_images"):
         read_labelled(path, CLASSES, part="test")
+
+
+def test_a_folder_with_one_file_is_that_file(archive: Path) -> None:
+    (archive.parent / "README.md").write_text("where they come from")
+    of_folder, of_file = read_labelled(archive.parent, CLASSES), read_labelled(archive, CLASSES)
+    assert of_folder.name == of_file.name
+    assert of_folder.labels.tolist() == of_file.labels.tolist()
+    assert array_file(archive) == array_file(archive.parent) == archive
+
+
+def test_a_folder_with_two_files_is_not_guessed_at(archive: Path) -> None:
+    archive.with_name("more.npz").write_bytes(archive.read_bytes())
+    with pytest.raises(DataError):
+        read_labelled(archive.parent, CLASSES)
 
 
 def test_a_pickle_is_not_opened(tmp_path: Path) -> None:

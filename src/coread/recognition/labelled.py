@@ -59,7 +59,7 @@ def read_labelled(path: Path, classes: Sequence[str], *, part: Part | None = Non
 
     Args:
         path: A ``.npz`` with ``<part>_images`` and ``<part>_labels``, or with ``images`` and ``labels``
-            where it has no parts; a folder with one folder a class;
+            where it has no parts; a folder that holds just one such file; a folder with one folder a class;
             or a folder with ``labels.csv`` (columns ``file`` or ``image``, ``label``, and ``patient`` where
             it is known) beside the pictures or above a folder ``images``.
         classes: Names of the classes in the order of their numbers.
@@ -70,23 +70,34 @@ def read_labelled(path: Path, classes: Sequence[str], *, part: Part | None = Non
         InputError: There is nothing at the path.
         DataError: The layout is none of these, or a label is none of the classes.
     """
-    if path.is_dir():
+    file = array_file(path)
+    if file.is_dir():
         table = path / "labels.csv"
         return _from_table(table, classes) if table.is_file() else _from_folders(path, classes)
-    if not path.is_file():
+    if not file.is_file():
         raise InputError(f"nothing at {path}", "a .npz file or a folder of labelled pictures")
-    return _from_npz(path, part)
+    return _from_npz(file, part)
+
+
+def array_file(path: Path) -> Path:
+    """Return the ``.npz`` of a folder that holds just one and nothing labelled beside it, else the path."""
+    if not path.is_dir():
+        return path
+    inside = [p for p in path.iterdir() if p.name[:1] != "."]
+    arrays = [p for p in inside if p.suffix.lower() == ".npz"]
+    others = any(p.is_dir() or p.suffix.lower() in ENDINGS | {".csv"} for p in inside)
+    return arrays[0] if len(arrays) == 1 and not others else path
 
 
 @contextmanager
 def arrays_of(path: Path) -> Iterator[Mapping[str, NDArray[Any]]]:
-    """Give the arrays of a ``.npz`` file by name, loaded when they are asked for.
+    """Give the arrays of a ``.npz`` file, or of a folder that holds just one, loaded when they are asked for.
 
     Raises:
         DataError: It is no such file, is damaged, or holds pickles.
     """
     try:
-        file = np.load(path, allow_pickle=False)
+        file = np.load(array_file(path), allow_pickle=False)
         if not isinstance(file, np.lib.npyio.NpzFile):
             raise DataError(f"{path.name} holds a single array", "a .npz file with named arrays")
         with file:
