@@ -129,8 +129,24 @@ def test_a_file_that_is_empty_or_broken_is_refused_by_its_name(
 
 
 def test_figures_on_the_models_own_training_data_say_so(shared: Path) -> None:
-    data = shared / "images/chest/montgomery_lungs"
-    document = json.loads(run("evaluate", "lung_fields", "--data", str(data), "--json")[1])
-    assert any("Trained on: Montgomery" in note and "too good" in note for note in document["notes"])
-    with pytest.raises(DataError, match="no figure"):
-        run("verify", "lung_fields", "--data", str(data))
+    data = shared / "images/pneumoniamnist"
+    document = json.loads(run("evaluate", "cxr_pneumonia", "--data", str(data), "--json")[1])
+    assert any("Trained on: PneumoniaMNIST" in note and "too good" in note for note in document["notes"])
+
+
+@pytest.mark.parametrize(
+    ("model", "folder", "patients"),
+    [("lung_fields", "chest/montgomery_lungs", 97), ("lv_cine", "sunnybrook_cine", 29)],
+)
+def test_figures_of_cross_validation_are_measured_again(
+    model: str, folder: str, patients: int, shared: Path
+) -> None:
+    """Each patient by the network that never saw it; as strangers, whom all speak of, they fare better."""
+    data = shared / "images" / folder
+    row = json.loads(run("verify", model, "--data", str(data), "--json")[1])["models"][0]
+    assert row["equal"]
+    figures = {f["metric"]: f["measured"] for f in row["figures"]}
+    document = json.loads(run("evaluate", model, "--data", str(data), "--json")[1])
+    assert document["metrics"]["dice"]["value"] == pytest.approx(figures["dice_cross_validation"])
+    assert document["notes"][0].startswith(f"{patients} of {patients} patients took part in training")
+    assert not any("too good" in note for note in document["notes"])

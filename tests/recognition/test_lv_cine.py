@@ -19,6 +19,7 @@ from coread.recognition.lv_cine import (
     END_SYSTOLIC_VOLUME,
     Frames,
     LvCine,
+    agreements,
     back_from_middle,
     cavity,
     ejection_fraction,
@@ -28,6 +29,7 @@ from coread.recognition.lv_cine import (
     middle,
     read_frames,
     stretched,
+    sums_by_patient,
 )
 from coread.recognition.metrics import dice
 from coread.recognition.runtime import load_card
@@ -91,6 +93,21 @@ def test_figures_of_halved_masks_have_a_closed_form() -> None:
     assert fractions_by_patient(masks.sum(axis=(1, 2)).astype(float), frames)["a"] == pytest.approx(62.5)
 
 
+def test_agreement_of_shrunken_masks_has_a_closed_form() -> None:
+    """One of two columns found in each mask: half of every volume, the fraction as it was, no spread."""
+    masks = np.zeros((12, 8, 8), bool)
+    for number in range(12):
+        masks[number, : 8 if number % 2 else 2 + number // 4, :2] = True
+    names = tuple(f"patient {number // 4}" for number in range(12))
+    frames = Frames(np.zeros((12, 8, 8), np.uint8), masks, names, np.arange(12) // 2)
+    found = masks & (np.arange(8) == 0)
+    assert sums_by_patient(found.sum(axis=(1, 2)).astype(float), frames)["patient 1"] == (16.0, 6.0)
+    for name, limits in agreements(found, frames).items():
+        expected = 1e-9 if name == "ejection_fraction" else 0.5
+        assert (limits.low, limits.high) == pytest.approx((expected, expected), abs=1e-8), name
+        assert limits.patients == 3
+
+
 def test_outlines_follow_the_experts(frames: Frames) -> None:
     """These patients took part in training (the card's figures are of patients not seen); guards use."""
     some = frames.part(np.arange(0, len(frames.images), 12))
@@ -131,6 +148,15 @@ def test_volumes_and_fraction_of_a_cine_follow_the_contours(frames: Frames) -> N
     )
     assert fraction == pytest.approx(expected)
     assert fraction == pytest.approx(ejection_fraction(millilitres), abs=8)
+    known = lv_cine.network().settings["agreement"]
+    for measured, name in zip(result.measurements, lv_cine.AGREED, strict=True):
+        interval, limits = measured.interval, known[name]
+        assert interval is not None
+        assert (interval.level, limits["patients"]) == (0.95, 29)
+        value = measured.quantity.value
+        low, high = interval.low, interval.high
+        ends = (value / high, value / low) if limits["quotient"] else (value - high, value - low)
+        assert ends == pytest.approx((limits["low"], limits["high"]))
     diastole, systole = result.labels
     assert diastole.labels == {1: CAVITY}
     step = series.geometry.voxel_volume_mm3 / 1000

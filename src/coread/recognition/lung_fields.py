@@ -18,6 +18,7 @@ from coread.errors import DataError, NotApplicableError
 from coread.recognition.explain import cells_on_square
 from coread.recognition.film import grey, is_frontal_chest_film, shrink
 from coread.recognition.labelled import Part
+from coread.recognition.members import FOLDS_KEY, apart_note, said_of
 from coread.recognition.metrics import bootstrap_mean, dice
 from coread.recognition.registry import Evaluation
 from coread.recognition.runtime import Network, load_card, load_network
@@ -60,10 +61,19 @@ def squared_film(values: NDArray[np.generic], side: int = SIDE) -> NDArray[np.fl
     return shrink(padded, side).astype(np.float32)
 
 
-def lung_probability(values: NDArray[np.generic], model: Network) -> NDArray[np.float32]:
-    """Return (rows, columns) float32 from 0 to 1: that a pixel of the film belongs to a lung."""
+def lung_probability(
+    values: NDArray[np.generic], model: Network, patient: str | None = None
+) -> NDArray[np.float32]:
+    """Return (rows, columns) float32 from 0 to 1: that a pixel of the film belongs to a lung.
+
+    Args:
+        values: (rows, columns).
+        model: As `network` gives it.
+        patient: Where the film may be one of the training data.
+    """
     small = squared_film(values)
-    out = model.run({"picture": small[None, None]})["probability"][0, 0]
+    members = model.run({"picture": small[None, None]})["members"][0]
+    out = said_of(members, patient, model.settings[FOLDS_KEY])
     rows, columns = np.shape(values)[:2]
     return np.ascontiguousarray(cells_on_square(out, max(rows, columns))[:rows, :columns])
 
@@ -169,17 +179,26 @@ def read_pairs(data: Path) -> list[tuple[str, NDArray[Any], NDArray[np.bool_]]]:
 def evaluate(data: Path, *, part: Part | None = None, threads: int = 1) -> Evaluation:
     """Return the mean Dice of both lungs together on films with lung masks, one a patient.
 
+    A patient of the training data is judged by the network that was trained without it.
+
     Args:
         data: A folder that `read_pairs` reads.
-        part: Must be left out: the folder has no parts.
+        part: ``val`` for patients of the training data alone; everybody where none is given.
         threads: Of ONNX Runtime.
     """
-    if part == "train":
-        raise DataError("a part of a folder of films", "no part: every film counts")
+    if part not in (None, "val"):
+        raise DataError(f"the part {part} of a folder of films", "val, or no part")
     card = load_card(STEM)
     model = network(threads)
+    folds = model.settings[FOLDS_KEY]
     pairs = read_pairs(data)
-    scores = np.array([dice(lung_probability(film, model) >= 0.5, truth) for _, film, truth in pairs])
+    left_out: tuple[tuple[str, str], ...] = ()
+    if part == "val":
+        left_out = tuple((n, "took no part in the cross-validation") for n, _, _ in pairs if n not in folds)
+        pairs = [pair for pair in pairs if pair[0] in folds]
+        if not pairs:
+            raise DataError("no patient of the training data", "the data that the card names")
+    scores = np.array([dice(lung_probability(film, model, n) >= 0.5, truth) for n, film, truth in pairs])
     return Evaluation(
         STEM,
         card.version,
@@ -188,4 +207,6 @@ def evaluate(data: Path, *, part: Part | None = None, threads: int = 1) -> Evalu
         len(pairs),
         len(pairs),
         {"dice": bootstrap_mean(scores, rng=np.random.default_rng(0))},
+        left_out,
+        apart_note((name for name, _, _ in pairs), folds),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,9 @@ from coread.core import (
     TimeSeries,
 )
 from coread.errors import DataError, NotApplicableError
+from coread.recognition.agreement import Agreement
 from coread.recognition.labelled import Part, arrays_of
+from coread.recognition.members import FOLDS_KEY, apart_note, said_of
 from coread.recognition.metrics import bootstrap_mean, dice
 from coread.recognition.registry import Evaluation
 from coread.recognition.runtime import Network, load_card, load_network
@@ -35,6 +38,9 @@ CAVITY = CodedConcept("87878005", "SCT", "Left ventricle")
 EJECTION_FRACTION = CodedConcept("8811-2", "LN", "Left ventricular ejection fraction by MR")
 END_DIASTOLIC_VOLUME = CodedConcept("18026-5", "LN", "Left Ventricular End Diastolic Volume")
 END_SYSTOLIC_VOLUME = CodedConcept("18148-7", "LN", "Left Ventricular End Systolic Volume")
+FAULTY = {"SC-N-06": "its contours lie beside the heart on every slice"}
+"""Patients of the training data that are neither trained on nor counted, and why."""
+AGREED = ("end_diastolic_volume", "end_systolic_volume", "ejection_fraction")
 
 
 def network(threads: int = 1) -> Network:
@@ -70,19 +76,28 @@ def stretched(frames: NDArray[Any]) -> NDArray[np.float32]:
     return np.asarray(np.clip(scaled, 0, 1).reshape(frames.shape), dtype=np.float32)
 
 
-def cavity(frames: NDArray[Any], model: Network) -> NDArray[np.bool_]:
+def cavity(
+    frames: NDArray[Any], model: Network, patients: Sequence[str | None] | None = None
+) -> NDArray[np.bool_]:
     """Return the cavity on every frame: the largest connected region, holes filled, or nothing.
 
     Args:
         frames: (n, rows, columns), pixels of about `PIXEL_MM`.
         model: As `network` gives it.
+        patients: Of each frame, where it may be one of the training data.
     """
     small = stretched(middle(frames))
-    said = [
-        model.run({"picture": small[start : start + 16, None]})["probability"][:, 0]
-        for start in range(0, len(small), 16)
-    ]
-    masks = np.stack([largest_region(p >= 0.5) for p in np.concatenate(said)])
+    said = np.concatenate(
+        [
+            model.run({"picture": small[start : start + 16, None]})["members"]
+            for start in range(0, len(small), 16)
+        ]
+    )
+    folds = model.settings[FOLDS_KEY]
+    whose = patients or [None] * len(small)
+    masks = np.stack(
+        [largest_region(said_of(p, who, folds) >= 0.5) for p, who in zip(said, whose, strict=True)]
+    )
     return back_from_middle(masks, (frames.shape[-2], frames.shape[-1]))
 
 
@@ -138,7 +153,8 @@ def _measured(series: TimeSeries) -> Result:
     frames = ndimage.zoom(
         values.reshape(-1, rows, columns), (1, *factor), order=1, grid_mode=True, mode="nearest"
     )
-    found = cavity(frames, network(THREADS)).astype(np.float32)
+    model = network(THREADS)
+    found = cavity(frames, model).astype(np.float32)
     back = (1, rows / found.shape[1], columns / found.shape[2])
     masks = ndimage.zoom(found, back, order=1, grid_mode=True, mode="nearest") >= 0.5
     masks = masks.reshape(values.shape)
@@ -157,12 +173,21 @@ def _measured(series: TimeSeries) -> Result:
         (END_SYSTOLIC_VOLUME, Quantity(float(volumes.min()), "mL")),
         (EJECTION_FRACTION, Quantity(ejection_fraction(volumes), "%")),
     )
+    known = model.settings["agreement"]
+    limits = [Agreement.from_settings(known[name]) for name in AGREED]
     method = f"{STEM} {load_card(STEM).version}, sum of slices, phases of largest and smallest volume"
     return Result(
         labels=labels,
         measurements=tuple(
-            Measurement(concept, amount, method=method, source_instances=series.source_instances, flags=flags)
-            for concept, amount in amounts
+            Measurement(
+                concept,
+                amount,
+                interval=limit.around(amount.value, at_most=100.0 if amount.unit == "%" else np.inf),
+                method=method,
+                source_instances=series.source_instances,
+                flags=flags,
+            )
+            for (concept, amount), limit in zip(amounts, limits, strict=True)
         ),
     )
 
@@ -205,8 +230,20 @@ def fractions_by_patient(areas: NDArray[np.float64], frames: Frames) -> dict[str
     Of a slice's two frames the one with the larger **true** area is end diastole, for any areas given, so
     that the same slices and frames are compared.
     """
+    return {
+        patient: 100 * (1 - systole / diastole)
+        for patient, (diastole, systole) in sums_by_patient(areas, frames).items()
+        if diastole > 0
+    }
+
+
+def sums_by_patient(areas: NDArray[np.float64], frames: Frames) -> dict[str, tuple[float, float]]:
+    """Return the areas at end diastole and at end systole, summed over slices that have both frames.
+
+    Which frame is which is told by the true areas, as in `fractions_by_patient`.
+    """
     truth = frames.masks.sum(axis=(1, 2))
-    fractions = {}
+    sums = {}
     for patient in sorted(set(frames.patients)):
         mine = np.asarray(frames.patients) == patient
         diastole = systole = 0.0
@@ -216,37 +253,72 @@ def fractions_by_patient(areas: NDArray[np.float64], frames: Frames) -> dict[str
                 small, large = pair[np.argsort(truth[pair])]
                 diastole += float(areas[large])
                 systole += float(areas[small])
-        if diastole > 0:
-            fractions[patient] = 100 * (1 - systole / diastole)
-    return fractions
+        sums[patient] = (diastole, systole)
+    return sums
+
+
+def agreements(found: NDArray[np.bool_], frames: Frames) -> dict[str, Agreement]:
+    """Return how far both volumes and the fraction lie from the expert's, by the names in `AGREED`.
+
+    Patients in whom one of the two finds no cavity at end systole are left out of the volumes.
+    """
+    said, true = (
+        sums_by_patient(masks.sum(axis=(1, 2)).astype(np.float64), frames) for masks in (found, frames.masks)
+    )
+    both = [(said[name], true[name]) for name in true if min(*said[name], *true[name]) > 0]
+    mine, expert = (np.array(part) for part in zip(*both, strict=True))
+    limits = {
+        name: Agreement.of(mine[:, phase], expert[:, phase], quotient=True)
+        for phase, name in enumerate(AGREED[:2])
+    }
+    return limits | {
+        AGREED[2]: Agreement.of(
+            *(100 * (1 - part[:, 1] / part[:, 0]) for part in (mine, expert)),
+        )
+    }
 
 
 def figures(found: NDArray[np.bool_], frames: Frames) -> dict[str, NDArray[np.float64]]:
-    """Return by patient: ``dice`` (mean over frames) and ``ef_error`` (absolute, in points)."""
+    """Return by patient: ``dice`` (mean over frames), ``ef_error`` and ``ef_difference`` in points.
+
+    The difference is taken from the expert's fraction; the error is its absolute value.
+    """
     scores = np.array([dice(a, b) for a, b in zip(found, frames.masks, strict=True)])
     names = np.asarray(frames.patients)
     said = fractions_by_patient(found.sum(axis=(1, 2)).astype(np.float64), frames)
     true = fractions_by_patient(frames.masks.sum(axis=(1, 2)).astype(np.float64), frames)
+    away = np.array([said.get(name, 0.0) - ef for name, ef in true.items()])
     return {
         "dice": np.array([scores[names == name].mean() for name in sorted(set(frames.patients))]),
-        "ef_error": np.array([abs(said.get(name, 0.0) - ef) for name, ef in true.items()]),
+        "ef_error": np.abs(away),
+        "ef_difference": away,
     }
 
 
 def evaluate(data: Path, *, part: Part | None = None, threads: int = 1) -> Evaluation:
-    """Return Dice and error of the ejection fraction, means over patients.
+    """Return Dice, difference and error of the ejection fraction, means over patients.
+
+    A patient of the training data is judged by the network that was trained without it.
 
     Args:
         data: A file that `read_frames` reads.
-        part: Must be left out: the file has no parts.
+        part: ``val`` for patients of the training data alone; everybody where none is given.
         threads: Of ONNX Runtime.
     """
-    if part == "train":
-        raise DataError("a part of a file of frames", "no part: every frame counts")
+    if part not in (None, "val"):
+        raise DataError(f"the part {part} of a file of frames", "val, or no part")
     frames = read_frames(data)
     model = network(threads)
+    folds = model.settings[FOLDS_KEY]
+    reasons = {name: why for name, why in FAULTY.items() if name in frames.patients}
+    if part == "val":
+        strangers = sorted(set(frames.patients) - set(folds) - set(reasons))
+        reasons |= dict.fromkeys(strangers, "took no part in the cross-validation")
+    frames = frames.part(np.array([name not in reasons for name in frames.patients]))
+    if not frames.patients:
+        raise DataError("no patient to judge", "frames of patients, of the training data for part val")
     rng = np.random.default_rng(0)
-    by_patient = figures(cavity(frames.images, model), frames)
+    by_patient = figures(cavity(frames.images, model, frames.patients), frames)
     return Evaluation(
         STEM,
         load_card(STEM).version,
@@ -255,4 +327,6 @@ def evaluate(data: Path, *, part: Part | None = None, threads: int = 1) -> Evalu
         len(frames.images),
         len(set(frames.patients)),
         {name: bootstrap_mean(values, rng=rng) for name, values in by_patient.items()},
+        tuple(reasons.items()),
+        apart_note(frames.patients, folds),
     )

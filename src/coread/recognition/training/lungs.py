@@ -15,6 +15,7 @@ from coread.extras import require
 from coread.recognition.explain import cells_on_square
 from coread.recognition.film import shrink
 from coread.recognition.lung_fields import SIDE, read_pairs, squared_film
+from coread.recognition.members import FOLDS_KEY
 from coread.recognition.metrics import dice
 from coread.recognition.training.checkpoint import Checkpoint
 from coread.recognition.training.unet import (
@@ -77,7 +78,13 @@ def trained_record(
         progress(
             f"network {fold + 1} of {plan.folds}: Dice {scores[~chosen].mean():.4f} on patients not seen"
         )
-    settings = {"seed": plan.seed, "torch": torch.__version__, "numpy": np.__version__, "films": len(pairs)}
+    settings = {
+        "seed": plan.seed,
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "films": len(pairs),
+        FOLDS_KEY: {name: int(fold) for (name, _, _), fold in zip(pairs, folds, strict=True)},
+    }
     record = {
         "settings": settings,
         "dice_cross_validation": float(scores.mean()),

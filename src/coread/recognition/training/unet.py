@@ -213,10 +213,10 @@ def segmenter_bytes(
     mirrored: bool = False,
     small: bool = False,
 ) -> bytes:
-    """Return one ONNX file: ``picture`` (n, 1, side, side) to ``probability``, the mean of the networks.
+    """Return one ONNX file: ``picture`` (n, 1, side, side) to ``members`` (n, networks, side, side).
 
     Args:
-        networks: Each gives logits of the mask.
+        networks: Each gives logits of the mask; its probability is a member.
         side: Of the pictures.
         settings: Kept in the file.
         mirrored: Average over the picture and its mirror image too, at twice the time.
@@ -227,7 +227,7 @@ def segmenter_bytes(
     """
     torch = require("torch", extra="train")
 
-    class Mean(torch.nn.Module):  # type: ignore[misc, name-defined]
+    class Members(torch.nn.Module):  # type: ignore[misc, name-defined]
         def __init__(self) -> None:
             super().__init__()
             self.networks = torch.nn.ModuleList(networks)
@@ -237,6 +237,6 @@ def segmenter_bytes(
                 mirrored_probability(network, picture) if mirrored else torch.sigmoid(network(picture))
                 for network in self.networks
             ]
-            return torch.stack(said).mean(0)
+            return torch.cat(said, 1)
 
-    return onnx_bytes(Mean(), (1, side, side), "picture", ("probability",), settings, small=small)
+    return onnx_bytes(Members(), (1, side, side), "picture", ("members",), settings, small=small)

@@ -12,7 +12,9 @@ import numpy as np
 
 from coread.extras import require
 from coread.recognition.lv_cine import (
+    FAULTY,
     SIDE,
+    agreements,
     back_from_middle,
     figures,
     largest_region,
@@ -20,6 +22,7 @@ from coread.recognition.lv_cine import (
     read_frames,
     stretched,
 )
+from coread.recognition.members import FOLDS_KEY
 from coread.recognition.training.checkpoint import Checkpoint
 from coread.recognition.training.encoder import encoded_unet
 from coread.recognition.training.unet import (
@@ -32,7 +35,6 @@ from coread.recognition.training.unet import (
 
 logger = logging.getLogger(__name__)
 Progress = Callable[[str], None]
-SHIFTED = frozenset({"SC-N-06"})  # contours beside the heart on every slice: neither trained on nor counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +58,7 @@ def trained_record(
     torch = require("torch", extra="train")
     torch.set_num_threads(threads)
     everything = read_frames(data)
-    frames = everything.part(np.array([name not in SHIFTED for name in everything.patients]))
+    frames = everything.part(np.array([name not in FAULTY for name in everything.patients]))
     small, masks = stretched(middle(frames.images)), middle(frames.masks)
     folds = patient_folds(frames.patients, plan.folds, plan.seed)
     networks, found = [], np.zeros_like(frames.masks)
@@ -79,7 +81,14 @@ def trained_record(
         unseen = figures(found[~chosen], frames.part(~chosen))
         told = ", ".join(f"{name} {values.mean():.4f}" for name, values in unseen.items())
         progress(f"network {fold + 1} of {plan.folds}: {told} on patients not seen")
-    settings = {"seed": plan.seed, "torch": torch.__version__, "numpy": np.__version__, "frames": len(small)}
+    settings: dict[str, Any] = {
+        "seed": plan.seed,
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "frames": len(small),
+        FOLDS_KEY: {name: int(fold) for name, fold in sorted(zip(frames.patients, folds, strict=True))},
+        "agreement": {name: limits.settings() for name, limits in agreements(found, frames).items()},
+    }
     record: dict[str, Any] = {"settings": settings}
     for name, values in figures(found, frames).items():
         record[f"{name}_cross_validation"] = float(values.mean())
