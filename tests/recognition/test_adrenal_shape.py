@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from coread.core import Geometry, Inputs, Mask
-from coread.core.vocabulary import ADRENAL_LESION
+from coread.core import Acquisition, Geometry, Inputs, Mask, Volume
+from coread.core.vocabulary import ADRENAL_LESION, LEFT, RIGHT
 from coread.errors import DataError, NotApplicableError
 from coread.recognition import adrenal_shape, registry
 from coread.recognition.adrenal_shape import AdrenalShape, evaluate, network, probability, read_shapes
@@ -83,6 +84,27 @@ def test_a_glands_finding_has_its_place_and_volume(shared: Path) -> None:
     said = finding.probability
     assert said.interval.low <= said.value <= said.interval.high
     assert said.threshold == pytest.approx(load_card("adrenal_shape").threshold, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "side"),
+    [("1.2:1 Right adrenal gland", RIGHT), ("adrenal_gland_left", LEFT), ("adrenals, left and right", None)],
+)
+def test_a_finding_lies_where_its_mask_was_drawn(name: str, side: object, shared: Path) -> None:
+    voxels, _ = glands(shared / FILE)
+    on = mask(voxels[3])
+    ct = Volume(np.zeros(on.geometry.shape, np.int16), on.geometry, "HU", Acquisition("CT"), "1.2.3")
+    (finding,) = AdrenalShape().analyze(Inputs(masks={name: on}, volumes={"ct": ct})).findings
+    assert finding.laterality == side
+    assert finding.measurements[0].laterality == side
+    assert finding.region is not None
+    assert finding.region.mask is on
+    assert finding.region.space.frame_of_reference == "1.2.3"
+    shifted = on.geometry.affine.copy()
+    shifted[0, 3] += 5.0
+    other = replace(ct, geometry=Geometry(on.geometry.shape, shifted))
+    (finding,) = AdrenalShape().analyze(Inputs(masks={name: on}, volumes={"ct": other})).findings
+    assert finding.region is None
 
 
 def test_it_abstains_on_shapes_that_are_no_glands() -> None:

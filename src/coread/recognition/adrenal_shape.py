@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,14 +18,16 @@ from coread.core import (
     Inputs,
     Interval,
     Mask,
+    MaskRegion,
     Measurement,
     Model,
     Note,
+    PatientSpace,
     Probability,
     Quantity,
     Result,
 )
-from coread.core.vocabulary import ADRENAL_LESION, VOLUME
+from coread.core.vocabulary import ADRENAL_LESION, LEFT, RIGHT, VOLUME
 from coread.errors import DataError, InputError, NotApplicableError
 from coread.recognition.labelled import Part, read_labelled
 from coread.recognition.operating import Scored, settings_at
@@ -163,13 +166,30 @@ class AdrenalShape:
         findings: list[Finding] = []
         notes: list[Note] = []
         for key, mask in masks.items():
-            finding, note = _read(key, mask, self.threshold)
+            finding, note = _read(key, mask, _frame(mask, inputs), self.threshold)
             findings.extend([finding] if finding else [])
             notes.extend([note] if note else [])
         return Result(findings=tuple(findings), notes=tuple(notes))
 
 
-def _read(key: str, mask: Mask, threshold: float | None) -> tuple[Finding | None, Note | None]:
+def _frame(mask: Mask, inputs: Inputs) -> str | None:
+    """Return the frame of reference of the volume that a mask was drawn on, or None."""
+    for volume in inputs.volumes.values():
+        same = volume.geometry.shape == mask.geometry.shape
+        if same and np.allclose(volume.geometry.affine, mask.geometry.affine, atol=1e-3):
+            return volume.frame_of_reference
+    return None
+
+
+def _side(key: str) -> CodedConcept | None:
+    sides = {"right": RIGHT, "left": LEFT}
+    named = sides.keys() & set(re.findall("[a-z]+", key.lower()))
+    return sides[named.pop()] if len(named) == 1 else None
+
+
+def _read(
+    key: str, mask: Mask, frame: str | None, threshold: float | None
+) -> tuple[Finding | None, Note | None]:
     card, model = load_card(STEM), network()
     settings = settings_at(model.settings, threshold)
     try:
@@ -182,6 +202,7 @@ def _read(key: str, mask: Mask, threshold: float | None) -> tuple[Finding | None
     note = abstention(reading, chance.value, settings)
     volume = float(np.count_nonzero(mask.voxels)) * mask.geometry.voxel_volume_mm3 / 1000
     present = chance.value >= chance.threshold
+    side = _side(key)
     return (
         Finding(
             id=f"{STEM}:{key}",
@@ -189,9 +210,13 @@ def _read(key: str, mask: Mask, threshold: float | None) -> tuple[Finding | None
             status="no_opinion" if note else "present" if present else "absent",
             origin=Model(STEM, card.version, model.digest, card.mode),
             probability=chance,
+            region=MaskRegion(mask, PatientSpace(frame)) if frame else None,
             place=ADRENAL,
+            laterality=side,
             measurements=(
-                Measurement(VOLUME, Quantity(volume, "mL"), method="counted voxels", site=ADRENAL),
+                Measurement(
+                    VOLUME, Quantity(volume, "mL"), method="counted voxels", site=ADRENAL, laterality=side
+                ),
             ),
         ),
         note,

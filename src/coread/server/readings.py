@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from fastapi import Response
 
-from coread.core import Finding, ImagePlane
+from coread.core import ImagePlane
 from coread.core.reading import Committed, Opened
 from coread.server import overlays, pixels, values
 from coread.server import schemas as s
@@ -164,13 +164,16 @@ def _silence(shown: ShownResult) -> s.SilenceJson | None:
         return s.SilenceJson(model=name, code="not_applicable", text=row.not_applicable)
     if row.failure is not None:
         return s.SilenceJson(model=name, code="failed", text=row.failure)
-    findings: Sequence[Finding] = () if shown.result is None else shown.result.findings
-    if any(f.status == "no_opinion" for f in findings):
-        notes = () if shown.result is None else shown.result.notes
+    if shown.result is None:
+        return None
+    findings, notes = shown.result.findings, shown.result.notes
+    nothing = not (findings or shown.result.measurements or shown.result.labels)
+    closed = any(note.kind == "gate" for note in notes)
+    if any(f.status == "no_opinion" for f in findings) or (nothing and closed):
         said = " ".join(note.text for note in notes if note.kind in ("gate", "warning"))
         return s.SilenceJson(
             model=name, code="no_opinion", text=said or "The model has no opinion on this study."
         )
-    if not findings and shown.result is not None and not shown.result.measurements:
+    if nothing and not any(note.kind == "warning" for note in notes):
         return s.SilenceJson(model=name, code="no_finding", text="The model found nothing.")
     return None

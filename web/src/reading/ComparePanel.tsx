@@ -59,9 +59,20 @@ export function ComparePanel(props: Props) {
       {cards}
     </section>
   );
+  const warnings = comparison.notes.filter((note) => note.kind === "warning");
+  const silent = comparison.silence.filter((one) => one.code !== "not_applicable");
+  const elsewhere = comparison.silence.filter((one) => one.code === "not_applicable");
+  const told = new Set(silent.map((one) => one.model)); // with the reason of their gates
+  const notes = comparison.notes.filter((note) => note.kind === "information" || (note.kind === "gate" && !told.has(note.model)));
   const total = comparison.contradicted.length + comparison.model_only.length + comparison.reader_only.length + comparison.agreed.length;
   return (
     <div className="list">
+      {warnings.length > 0 && (
+        <section className="callout" role="note">
+          <h2><span>{t("compare.warnings")}</span></h2>
+          {warnings.map((note) => <p key={`${note.model}/${note.code}`}>{note.text} <span className="muted">{note.model}</span></p>)}
+        </section>
+      )}
       {total === 0 && <p className="muted">{t("compare.nobody")}</p>}
       {group(t("compare.contradicted"), comparison.contradicted.map(({ reader, model }) => machine(model, reader, "machine")))}
       {group(t("compare.model_only"), comparison.model_only.map((id) => machine(id, null, "machine")))}
@@ -78,13 +89,19 @@ export function ComparePanel(props: Props) {
       {comparison.silence.length > 0 && (
         <section className="silence">
           <h2><span>{t("compare.silence")}</span></h2>
-          {comparison.silence.map((one) => <p key={`${one.model}/${one.code}`}>{t(`silence.${one.code}`, { model: one.model, text: capital(language, one.text) })}</p>)}
+          {silent.map((one) => <p key={`${one.model}/${one.code}`}>{t(`silence.${one.code}`, { model: one.model, text: capital(language, one.text) })}</p>)}
+          {elsewhere.length > 0 && (
+            <details>
+              <summary>{t("silence.elsewhere", { n: elsewhere.length })}</summary>
+              {elsewhere.map((one) => <p key={one.model}>{t("silence.not_applicable", { model: one.model, text: capital(language, one.text) })}</p>)}
+            </details>
+          )}
         </section>
       )}
-      {comparison.notes.length > 0 && (
+      {notes.length > 0 && (
         <section className="silence">
           <h2><span>{t("compare.notes")}</span></h2>
-          {comparison.notes.map((note) => <p key={`${note.model}/${note.code}`}>{note.model}: {note.text}</p>)}
+          {notes.map((note) => <p key={`${note.model}/${note.code}`}>{note.model}: {note.text}</p>)}
         </section>
       )}
     </div>
