@@ -231,7 +231,7 @@ def verify(
 @app.command()
 def evaluate(
     name: Name,
-    data: Annotated[Path, typer.Option("--data", help="A .npz file, or a folder of labelled pictures.")],
+    data: Annotated[Path, typer.Option("--data", help="Labelled cases: a .npz file, a folder or a table.")],
     part: Annotated[
         str | None,
         typer.Option("--part", help="train, val or test of a .npz; test first where none is named."),

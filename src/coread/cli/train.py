@@ -20,7 +20,7 @@ from coread.recognition.training.ordering import By
 from coread.recognition.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
-    from coread.core import Image, Volume
+    from coread.recognition.training.cases import Read
 
 app = typer.Typer(no_args_is_help=True, help="Train a model.")
 
@@ -178,26 +178,15 @@ def _order(
             )
 
 
-def read_file(path: Path) -> Volume | Image:
-    """Return the image of a NIfTI, NRRD, MetaImage or DICOM file.
+def read_file(path: Path) -> Read:
+    """Return what is in a file of a case, as `coread.workflow.case_files.read_case`.
 
     Raises:
         DataError: It can't be read, or holds something else than one image or volume.
     """
-    from coread.core import Image, Volume
-    from coread.errors import DataError
-    from coread.interop.nifti import is_image_file, read_volume
+    from coread.workflow.case_files import read_case
 
-    if is_image_file(path):
-        return read_volume(path)
-    from coread.interop.dicom.header import read_instance
-    from coread.interop.dicom.loading import load_series
-
-    parts = load_series([read_instance(path.read_bytes())])
-    value = parts[0].value if len(parts) == 1 else None
-    if not isinstance(value, Image | Volume):
-        raise DataError(f"{path.name} holds a film or several images", "one image or volume a file")
-    return value
+    return read_case(path)
 
 
 def _pairs(words: Sequence[str], option: str, form: str) -> dict[str, str]:

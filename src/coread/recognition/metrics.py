@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import ndimage
 from scipy.stats import rankdata
 
 from coread.errors import InputError
@@ -131,3 +132,37 @@ def dice(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
     """Return twice the overlap over the sum of both (Dice 1945); 1 for two empty masks."""
     total = int(np.count_nonzero(a)) + int(np.count_nonzero(b))
     return 1.0 if total == 0 else 2 * int(np.count_nonzero(a & b)) / total
+
+
+def hausdorff_95(
+    a: NDArray[np.bool_], b: NDArray[np.bool_], spacing_mm: Sequence[float] | None = None
+) -> float:
+    """Return the 95th percentile of the distances between two surfaces, both ways taken together.
+
+    A surface is made of the places of a mask that have a neighbour outside it; distances run between
+    their centres.
+
+    Args:
+        a: A mask of two or three axes.
+        b: The other, of the same shape.
+        spacing_mm: Along the axes; steps of 1 where none is given.
+
+    Returns:
+        Millimetres; 0 for two empty masks, infinite where one is empty.
+
+    References:
+        Huttenlocher et al., Comparing images using the Hausdorff distance, IEEE TPAMI 15 (1993) 850-863;
+        Taha and Hanbury, Metrics for evaluating 3D medical image segmentation, BMC Med Imaging 15 (2015) 29.
+
+    Examples:
+        >>> a = np.zeros((4, 9), bool)
+        >>> a[1:3, 1:3] = True
+        >>> hausdorff_95(a, np.roll(a, 4, axis=1), (1.0, 0.5))
+        2.0
+    """
+    if not a.any() or not b.any():
+        return 0.0 if not a.any() and not b.any() else float("inf")
+    (both,) = ndimage.find_objects((a | b).astype(np.uint8))
+    edges = [mask[both] & ~ndimage.binary_erosion(mask[both]) for mask in (a, b)]
+    away = [ndimage.distance_transform_edt(~edge, sampling=spacing_mm) for edge in edges]
+    return float(np.percentile(np.concatenate([away[1][edges[0]], away[0][edges[1]]]), 95))

@@ -30,7 +30,7 @@ from coread.recognition.importing.scoring import evaluate_scored, scored_importe
 from coread.recognition.labelled import Part
 from coread.recognition.operating import Scored, chosen_threshold, figures_at
 from coread.recognition.training.cases import Reader, no_reader
-from coread.recognition.training.evaluation import evaluate_on_table
+from coread.recognition.training.evaluation import evaluate_on_table, evaluate_outlines
 from coread.storage.site_models import (
     Act,
     CurveBin,
@@ -302,7 +302,9 @@ def evaluate(
         at = mine[0] if mine else None
         return registry.evaluate(entry.name, data, part=part, threads=threads, threshold=at)
     model = loaded(entry, threads=threads)
-    if model.outputs and data.suffix.lower() not in (".csv", ".tsv"):
+    if not model.outputs:
+        return evaluate_outlines(model, data, part=part, read=read)
+    if data.suffix.lower() not in (".csv", ".tsv"):
         model = model.with_thresholds({name: point.threshold for name, point in entry.points.items()})
         return evaluate_scored(model, scored_imported(model, data, finding=finding, part=part))
     return evaluate_on_table(entry.folder, data, part=part, read=read, threads=threads)

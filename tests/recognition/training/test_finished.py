@@ -227,4 +227,4 @@ def test_an_imported_segmentation_is_measured_on_masks(tmp_path: Path) -> None:
     result = evaluate_on_table(folder, tmp_path / "cohort.csv")
     assert result.metrics["dice"].value == pytest.approx((1.0 + 0.5) / 2)
     with pytest.raises(InputError, match="nothing at"):
-        evaluate_on_table(folder, tmp_path)
+        evaluate_on_table(folder, tmp_path / "none.csv")

@@ -201,11 +201,7 @@ class ImportedModel:
         chances = self.probabilities(
             [v.values for v in volumes], first.geometry, flips=flips, progress=progress, cancel=cancel
         )
-        if said.activation == "sigmoid" or len(said.outputs) == 1:
-            regions = {name: chances[n] >= 0.5 for n, name in enumerate(said.outputs)}
-        else:
-            best = chances.argmax(axis=0)
-            regions = {name: best == n for n, name in enumerate(said.outputs) if n}
+        regions = said.regions(chances)
         return tuple(
             Segment(
                 CodedConcept(name, LABEL_SCHEME, name),

@@ -164,6 +164,22 @@ class Specification:
             return np.asarray(1 / (1 + np.exp(-values.astype(np.float64))), dtype=np.float32)
         return values
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What a segmentation outlines: its outputs without the background."""
+        apart = self.activation == "sigmoid" or len(self.outputs) == 1
+        return self.outputs if apart else self.outputs[1:]
+
+    def regions(self, probabilities: NDArray[np.float32]) -> dict[str, NDArray[np.bool_]]:
+        """Return the region of each of `labels` from probabilities (outputs, ...).
+
+        Outputs that exclude each other give the likeliest one, others each what reaches one half.
+        """
+        if self.labels == self.outputs:
+            return {name: probabilities[n] >= 0.5 for n, name in enumerate(self.outputs)}
+        best = probabilities.argmax(axis=0)
+        return {name: best == n for n, name in enumerate(self.labels, start=1)}
+
     def check_network(self, channels: int, outputs: int) -> None:
         """Check that a network has these channels and outputs.
 

@@ -17,11 +17,24 @@ from coread.errors import CoreadError, DataError
 from coread.recognition.labelled import ENDINGS, arrays_of
 from coread.recognition.training.cohort import Cohort, Place, Row
 
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NamedRegion:
+    """One region of a file, by every name that the file gives it, as bool in the image's shape."""
+
+    names: tuple[str, ...]
+    pixels: NDArray[np.bool_]
+
+
+# regions of a file (SEG, RT structure set), once the image is known on which they lie
+RegionsOf = Callable[[Volume | Image], tuple[NamedRegion, ...]]
+# an image, the channels of one, or regions
+Read = Volume | Image | tuple[Volume, ...] | RegionsOf
 # of a file that is neither a picture nor a .npz: DICOM, NIfTI
-Reader = Callable[[Path], Volume | Image]
+Reader = Callable[[Path], Read]
 
 
-def no_reader(path: Path) -> Volume | Image:
+def no_reader(path: Path) -> Read:
     """Refuse a file that needs a reader; the command line hands in one for DICOM and NIfTI.
 
     Raises:
@@ -37,10 +50,12 @@ class Scan:
     Attributes:
         values: (slices, rows, columns) or (rows, columns), grey.
         geometry: Where a volume lies; None where that isn't known.
+        source: What it was read from, where that says more than the values.
     """
 
     values: NDArray[Any]
     geometry: Geometry | None = None
+    source: Volume | Image | None = None
 
     def picture(self) -> Image:
         """Return it as a picture; a volume of one slice is one.
@@ -78,27 +93,47 @@ class Cases:
         Raises:
             DataError: It can't be read, or is no picture or volume.
         """
+        found = self.channels(place)
+        if len(found) > 1:
+            raise DataError(f"{place.path.name} with {len(found)} channels", "one", "give each its own file")
+        return found[0]
+
+    def channels(self, place: Place) -> tuple[Scan, ...]:
+        """Return the channels of an image; most files hold one.
+
+        Raises:
+            DataError: It can't be read, or is no picture or volume.
+        """
         ending = place.path.suffix.lower()
-        geometry: Geometry | None = None
         if ending == ".npz":
-            values = self._array(place)
-        elif ending in ENDINGS:
+            return (_scan(place, self._array(place)),)
+        if ending in ENDINGS:
             with _opened(place.path) as picture:
-                values = np.asarray(picture.convert("F"), dtype=np.float32)
-        else:
-            read = self._read(place.path)
-            values, geometry = read.values, read.geometry if isinstance(read, Volume) else None
-        values = np.asarray(values)
-        if values.ndim in (3, 4) and values.shape[-1] in (3, 4) and geometry is None:
-            values = values[..., :3].mean(axis=-1)  # colours
-        if values.ndim not in (2, 3) or not values.size or values.dtype.kind not in "biuf":
+                return (_scan(place, np.asarray(picture.convert("F"), dtype=np.float32)),)
+        read = self._read(place.path)
+        if not isinstance(read, tuple | Volume | Image):
+            raise DataError(f"{place.path.name} holds regions", "an image")
+        parts = read if isinstance(read, tuple) else (read,)
+        return tuple(_scan(place, part.values, part) for part in parts)
+
+    def regions(self, place: Place, image: Volume | Image | None) -> tuple[NamedRegion, ...] | None:
+        """Return the named regions of a file that holds such, on an image; None of any other file.
+
+        Raises:
+            DataError: It can't be read, or lies elsewhere than the image.
+        """
+        if place.path.suffix.lower() in ENDINGS | {".npz"}:
+            return None
+        read = self._read(place.path)
+        if isinstance(read, tuple | Volume | Image):
+            return None
+        if image is None:
             raise DataError(
-                f"{place.path.name} of shape {values.shape} and type {values.dtype}", "a picture or a volume"
+                f"{place.path.name}, which holds regions of a DICOM image",
+                "a DICOM image that they lie on",
+                "give the image as DICOM too, or the mask in the image's format",
             )
-        values = np.asarray(values, dtype=np.float32)
-        if not np.isfinite(values).all():
-            raise DataError(f"{place.path.name} holds values that are no numbers", "finite values")
-        return Scan(values, geometry)
+        return read(image)
 
     def labels(self, place: Place, scan: Scan) -> NDArray[np.int64]:
         """Return the label numbers of an image's mask, in the image's shape; the background is 0.
@@ -118,6 +153,10 @@ class Cases:
                 values = np.asarray(picture)  # numbers of a palette, not its colours
         else:
             read = self._read(place.path)
+            if not isinstance(read, Volume | Image):
+                raise DataError(
+                    f"{place.path.name} holds channels or regions", "one image with a number a place"
+                )
             values, geometry = read.values, read.geometry if isinstance(read, Volume) else None
         values = np.asarray(values)
         if values.size == scan.values.size and values.ndim != scan.values.ndim:
@@ -156,6 +195,20 @@ class Cases:
         if place.index >= len(array):
             raise DataError(f"case {place.index} of {place.path.name}", f"one of 0 to {len(array) - 1}")
         return np.asarray(array[place.index])
+
+
+def _scan(place: Place, given: NDArray[Any], source: Volume | Image | None = None) -> Scan:
+    values, geometry = np.asarray(given), source.geometry if isinstance(source, Volume) else None
+    if values.ndim in (3, 4) and values.shape[-1] in (3, 4) and geometry is None:
+        values = values[..., :3].mean(axis=-1)  # colours
+    if values.ndim not in (2, 3) or not values.size or values.dtype.kind not in "biuf":
+        raise DataError(
+            f"{place.path.name} of shape {values.shape} and type {values.dtype}", "a picture or a volume"
+        )
+    values = np.asarray(values, dtype=np.float32)
+    if not np.isfinite(values).all():
+        raise DataError(f"{place.path.name} holds values that are no numbers", "finite values")
+    return Scan(values, geometry, source)
 
 
 @contextmanager

@@ -66,6 +66,7 @@ class Row:
         label: Its class, or None.
         mask: Where its mask lies, or None.
         part: train, val, test, or None where the table doesn't divide.
+        more: Further channels of the image.
     """
 
     number: int
@@ -75,6 +76,7 @@ class Row:
     label: str | None = None
     mask: Place | None = None
     part: Part | None = None
+    more: tuple[Place, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +129,9 @@ def in_order(labels: set[str]) -> tuple[str, ...]:
     return tuple(sorted(labels))
 
 
-def read_cohort(path: Path, kind: Kind, *, columns: Mapping[str, str] | None = None) -> Cohort:
+def read_cohort(
+    path: Path, kind: Kind, *, columns: Mapping[str, str] | None = None, channels: bool = False
+) -> Cohort:
     """Return the cases of a table (CSV with comma, semicolon or tab; UTF-8).
 
     Args:
@@ -135,6 +139,7 @@ def read_cohort(path: Path, kind: Kind, *, columns: Mapping[str, str] | None = N
         kind: ``classify`` needs a column ``label``, ``segment`` a column ``mask``; ``unlabelled`` neither,
             and takes the image's name for the patient where the table names none.
         columns: Standard name of a column to the one it has here.
+        channels: Whether an image may be several files, joined by a vertical bar, or a folder.
 
     Raises:
         InputError: There is nothing at the path.
@@ -172,17 +177,24 @@ def read_cohort(path: Path, kind: Kind, *, columns: Mapping[str, str] | None = N
         if divided and part not in PARTS:
             faults.append((number, f"split is {part!r}, not train, val or test"))
             continue
+        names = cells["image"].split("|") if channels else [cells["image"]]
+        image, *more = [Place.of(name.strip(), path.parent) for name in names]
         row = Row(
             number,
             cells["image"],
-            Place.of(cells["image"], path.parent),
+            image,
             cells["patient"] or cells["image"],
             cells["label"] if kind == "classify" else None,
             Place.of(cells["mask"], path.parent) if kind == "segment" else None,
             cast(Part, part) if divided else None,
+            tuple(more),
         )
-        places = [place for place in (row.image, row.mask) if place is not None]
-        faults += [(number, f"no file {p.path.name}") for p in places if not p.path.is_file()]
+        places = [place for place in (row.image, *row.more, row.mask) if place is not None]
+        faults += [
+            (number, f"no file {place.path.name}")
+            for place in places
+            if not (place.path.is_file() or (channels and place.path.is_dir()))
+        ]
         rows.append(row)
     faults += _contradictions(rows)
     if faults:

@@ -8,7 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coread.recognition.metrics import Estimate, auc, brier, dice, expected_calibration_error
+from coread.recognition.metrics import (
+    Estimate,
+    auc,
+    brier,
+    dice,
+    expected_calibration_error,
+    hausdorff_95,
+)
 
 DRAWS = 1000
 
@@ -125,23 +132,58 @@ def label_dice(
     said: NDArray[np.integer[Any]], truth: NDArray[np.integer[Any]], labels: int
 ) -> NDArray[np.float64]:
     """Return the Dice of each label but the background; not a number where neither has it."""
-    out = []
-    for label in range(1, labels):
-        mine, theirs = said == label, truth == label
-        out.append(dice(mine, theirs) if mine.any() or theirs.any() else float("nan"))
-    return np.array(out)
+    numbers = range(1, labels)
+    return overlaps([said == label for label in numbers], [truth == label for label in numbers])
+
+
+def overlaps(said: Sequence[NDArray[np.bool_]], truth: Sequence[NDArray[np.bool_]]) -> NDArray[np.float64]:
+    """Return the Dice of each region; not a number where neither side has it."""
+    return np.array(
+        [
+            dice(mine, theirs) if mine.any() or theirs.any() else float("nan")
+            for mine, theirs in zip(said, truth, strict=True)
+        ]
+    )
+
+
+def label_hausdorff(
+    said: Sequence[NDArray[np.bool_]],
+    truth: Sequence[NDArray[np.bool_]],
+    spacing_mm: Sequence[float] | None,
+) -> NDArray[np.float64]:
+    """Return the 95th percentile of surface distances of each label, mm.
+
+    Not a number where the spacing is not known, or where the label is missing on one side: there is no
+    distance to what is not there.
+    """
+    there = [
+        spacing_mm is not None and mine.any() and theirs.any()
+        for mine, theirs in zip(said, truth, strict=True)
+    ]
+    return np.array(
+        [
+            hausdorff_95(mine, theirs, spacing_mm) if known else float("nan")
+            for mine, theirs, known in zip(said, truth, there, strict=True)
+        ]
+    )
 
 
 def dice_figures(
-    scores: NDArray[np.float64], patients: Sequence[str], names: Sequence[str], *, seed: int
+    scores: NDArray[np.float64],
+    patients: Sequence[str],
+    names: Sequence[str],
+    *,
+    seed: int,
+    figure: str = "dice",
 ) -> dict[str, Estimate]:
-    """Return the mean Dice of each label over cases that have it, and of all labels.
+    """Return the mean Dice, or another figure, of each label over cases that have it, and of all labels.
 
     Args:
-        scores: (cases, labels) as `label_dice` gives them.
+        scores: (cases, labels) as `label_dice` gives them; what is no number is left out of the means.
         patients: Of each case.
         names: Of the labels, without the background.
         seed: Of the bootstrap.
+        figure: What the scores are called.
     """
     rng = np.random.default_rng(seed)
 
@@ -149,9 +191,9 @@ def dice_figures(
         values = scores[rows][:, columns]
         return float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")
 
-    columns: Mapping[str, slice | int] = {"dice": slice(None)}
+    columns: Mapping[str, slice | int] = {figure: slice(None)}
     if len(names) > 1:
-        columns = {**columns, **{f"dice_{_word(name)}": number for number, name in enumerate(names)}}
+        columns = {**columns, **{f"{figure}_{_word(name)}": number for number, name in enumerate(names)}}
     return {
         name: over_patients(lambda rows, column=column: mean(rows, column), patients, rng=rng)  # type: ignore[misc]
         for name, column in columns.items()
