@@ -75,7 +75,7 @@ def test_what_it_cannot_do_is_said(cohort: Path) -> None:
         (["classify", "--data", table, "--out", out, "--set", "epochs"], "key=value"),
         (["classify", "--data", table, "--out", out, "--set", "epoch=3"], "no setting"),
         (["nothing", "--data", table, "--out", out], "classify, segment, settings as TOML"),
-        (["adrenal_shape", "--data", table, "--out", out, "--resume"], "from its beginning"),
+        (["body_part", "--data", table, "--out", out, "--resume"], "from its beginning"),
         (["hippocampus", "--data", table, "--out", out, "--device", "cuda"], "a CPU"),
         (["hippocampus", "--data", table, "--out", out, "--folds", "5"], "for a model of CoRead"),
         ([str(cohort), "--order", str(cohort / "pool.csv"), "--by", "luck"], "entropy, disagreement"),

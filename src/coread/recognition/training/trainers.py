@@ -28,7 +28,9 @@ TRAINERS = MappingProxyType(
         "lv_cine": "coread.recognition.training.ventricle",
     }
 )
-RESUMABLE = frozenset({"breast_us", "cxr_pneumonia", "hippocampus", "lung_fields", "lv_cine"})
+RESUMABLE = frozenset(
+    {"adrenal_shape", "breast_us", "cxr_pneumonia", "hippocampus", "lung_fields", "lv_cine"}
+)
 """Trainings of the package that keep checkpoints; the others take a few minutes."""
 
 Progress = Callable[[str], None]
