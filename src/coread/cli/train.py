@@ -138,7 +138,7 @@ def _settings(
 
 def _plain(plan: Any) -> dict[str, Any]:
     values = {item.name: getattr(plan, item.name) for item in dataclasses.fields(plan)}
-    return {key: value for key, value in values.items() if isinstance(value, int | float | tuple)}
+    return {key: value for key, value in values.items() if isinstance(value, int | float | tuple | str)}
 
 
 def _order(

@@ -12,7 +12,16 @@ import pytest
 
 from coread.errors import AnalysisError, DataError, InputError
 from coread.recognition.training.checkpoint import Checkpoint
-from coread.recognition.training.loop import Fit, LoopPlan, Steps, Stopping, chosen_device, fit
+from coread.recognition.training.loop import (
+    Fit,
+    LoopPlan,
+    Steps,
+    Stopping,
+    chosen_device,
+    chosen_precision,
+    fit,
+)
+from coread.recognition.training.unet import unet
 
 try:
     import torch
@@ -56,6 +65,36 @@ class Line:
             return {"loss": self.losses.pop(0)}
         x, y = self.points()
         return {"loss": float(((network(x) - y) ** 2).mean())}
+
+
+@dataclass
+class Sides:
+    """Points of two classes, one on each side of a curve."""
+
+    cases: int = 256
+
+    def network(self) -> Any:
+        nn = torch.nn
+        return nn.Sequential(nn.Linear(2, 32), nn.ReLU(), nn.Linear(32, 1))
+
+    def points(self, seed: int, count: int) -> tuple[Any, Any]:
+        rng = np.random.default_rng(seed)
+        x = rng.normal(size=(count, 2)).astype(np.float32)
+        y = (x[:, 1] > x[:, 0] ** 2 - 0.5).astype(np.float32)
+        return torch.from_numpy(x), torch.from_numpy(y)
+
+    def kept(self) -> tuple[Any, Any]:
+        return self.points(1, 128)
+
+    def loss(self, network: Any, chosen: Any, generator: Any, steps: Steps) -> Any:
+        x, y = (part[chosen].to(steps.device) for part in self.points(0, self.cases))
+        with steps.precision():
+            said = network(x)[:, 0]
+        return torch.nn.functional.binary_cross_entropy_with_logits(said.float(), y)
+
+    def figures(self, network: Any, device: str) -> dict[str, float]:
+        x, y = (part.to(device) for part in self.kept())
+        return {"loss": float(torch.nn.functional.binary_cross_entropy_with_logits(network(x)[:, 0], y))}
 
 
 class Rows(list):
@@ -198,15 +237,78 @@ def test_a_loss_that_is_no_number_ends_the_training() -> None:
 
 @needs_torch
 @pytest.mark.train
-def test_mixed_precision_is_off_on_a_cpu() -> None:
+def test_a_cpu_computes_in_single_precision_unless_told() -> None:
+    assert chosen_precision("auto", "cpu") == chosen_precision("float32", "cpu") == "float32"
+    assert chosen_precision("bfloat16", "cpu") == "bfloat16"
+    with pytest.raises(InputError, match="float16 on a CPU"):
+        chosen_precision("float16", "cpu")
     network = torch.nn.Linear(4, 2)
-    steps = Steps(network, 5, rate=0.1, decay=0.0, rise=0.2, device="cpu", mixed=True)
-    assert not steps.mixed
-    assert not steps.scaler.is_enabled()
+    steps = Steps(network, 5, rate=0.1, decay=0.0, rise=0.2)
     with steps.precision():
         assert network(torch.randn(3, 4)).dtype == torch.float32
-    plain, mixed = (fit(Line(), replace(PLAN, mixed=m), seed=1, progress=quiet) for m in (False, True))
-    assert weights(plain) == weights(mixed)
+    plain, auto = (
+        fit(Line(), replace(PLAN, precision=p), seed=1, progress=quiet) for p in ("float32", "auto")
+    )
+    assert weights(plain) == weights(auto)
+
+
+@needs_torch
+@pytest.mark.train
+def test_half_precision_learns_what_single_precision_learns() -> None:
+    """The same seed in both: activations are bfloat16, weights float32, losses near, classes the same."""
+    network = torch.nn.Linear(4, 2)
+    steps = Steps(network, 5, rate=0.1, decay=0.0, rise=0.2, precision="bfloat16")
+    with steps.precision():
+        assert network(torch.randn(3, 4)).dtype == torch.bfloat16
+    assert not steps.scaler.is_enabled()  # the range of bfloat16 is that of float32
+    plan = LoopPlan(epochs=12, batch=16, rate=0.02, patience=0)
+    half, single = (
+        fit(Sides(), replace(plan, precision=p), seed=1, progress=quiet) for p in ("bfloat16", "float32")
+    )
+    assert weights(half) != weights(single)
+    assert {value.dtype for value in half.network.state_dict().values()} == {torch.float32}
+    for figure in ("loss/train", "loss/validation"):
+        curves = np.array([[row[figure] for row in found.rows] for found in (half, single)])
+        assert np.abs(curves[0] - curves[1]).max() < 0.03
+        assert curves[:, -1].max() < 0.5 * curves[:, 0].min()  # both have learnt
+    x, _ = Sides().kept()
+    with torch.no_grad():
+        said = [found.network(x)[:, 0] for found in (half, single)]
+    sure = said[1].abs() > 0.25  # a case on the border has no class to agree on
+    assert sure.float().mean() > 0.9
+    assert torch.equal((said[0] > 0)[sure], (said[1] > 0)[sure])
+
+
+@needs_torch
+@pytest.mark.train
+@pytest.mark.parametrize("precision", ["auto", "float16", "bfloat16"])
+def test_a_gpu_learns_in_half_precision_what_a_cpu_learns(precision: str) -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("needs a GPU")
+    if precision == "bfloat16" and not torch.cuda.is_bf16_supported(including_emulation=False):
+        pytest.skip("needs a GPU that computes in bfloat16")
+    plan = LoopPlan(epochs=12, batch=16, rate=0.02, patience=0)
+    half = fit(Sides(), replace(plan, precision=precision), seed=1, device="cuda", progress=quiet)
+    single = fit(Sides(), plan, seed=1, progress=quiet)
+    curves = np.array([[row["loss/train"] for row in found.rows] for found in (half, single)])
+    assert np.abs(curves[0] - curves[1]).max() < 0.03
+    steps = Steps(
+        torch.nn.Linear(2, 1).cuda(), 3, rate=0.1, decay=0.0, rise=0.2, device="cuda", precision="float16"
+    )
+    assert steps.scaler.is_enabled()
+
+
+@needs_torch
+@pytest.mark.train
+def test_a_gpu_answers_as_a_cpu_does() -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("needs a GPU")
+    torch.manual_seed(0)
+    network = unet(8, 3).eval()
+    x = torch.randn(2, 1, 64, 64)
+    with torch.no_grad():
+        here, there = network(x), network.cuda()(x.cuda()).cpu()
+    assert (here - there).abs().max() <= 1e-3 * max(1.0, float(here.abs().max()))
 
 
 @needs_torch

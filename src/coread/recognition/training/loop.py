@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 from coread.errors import AnalysisError, InputError
 from coread.extras import require
@@ -24,6 +24,7 @@ Generator = Any
 Progress = Callable[[str], None]
 Row = Mapping[str, float]
 Device = Literal["auto", "cpu", "cuda"]
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
 
 
 class Steps:
@@ -35,8 +36,9 @@ class Steps:
         rate: Highest learning rate.
         decay: Weight decay.
         rise: Part of the steps until the highest rate.
-        device: Where the network is; ``cuda`` with `mixed` computes in half precision, with scaled losses.
-        mixed: Whether to use half precision; on a CPU it does nothing.
+        device: Where the network is.
+        precision: In which numbers the network is run; weights, losses and steps are float32 in any case.
+            With float16 losses are scaled, and a step that overflows is left out.
 
     References:
         Loshchilov and Hutter, Decoupled weight decay regularization, ICLR 2019; Smith and Topin,
@@ -52,23 +54,25 @@ class Steps:
         decay: float,
         rise: float,
         device: str = "cpu",
-        mixed: bool = False,
+        precision: str = "float32",
     ) -> None:
         torch = require("torch", extra="train")
         self.device = device
-        self.mixed = mixed and device == "cuda"
+        self.numbers = precision
         self.optimiser = torch.optim.AdamW(network.parameters(), rate, weight_decay=decay)
         longer = rise * count == 1  # torch divides by zero where the rise is a single step
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
             self.optimiser, rate, total_steps=count + longer, pct_start=rise
         )
-        self.scaler = torch.amp.GradScaler(device, enabled=self.mixed)
+        self.scaler = torch.amp.GradScaler(device, enabled=precision == "float16")
 
     def precision(self) -> AbstractContextManager[Any]:
         """Return the context in which the network is run."""
         torch = require("torch", extra="train")
         context: AbstractContextManager[Any] = torch.autocast(
-            self.device, dtype=torch.float16, enabled=self.mixed
+            self.device,
+            dtype=torch.float16 if self.numbers == "float16" else torch.bfloat16,
+            enabled=self.numbers != "float32",
         )
         return context
 
@@ -103,7 +107,8 @@ class LoopPlan:
         decay: Weight decay.
         rise: Part of the steps until the highest rate.
         patience: Epochs without a better validation after which the training stops; 0 for never.
-        mixed: Whether a GPU computes in half precision; on a CPU it does nothing.
+        precision: In which numbers a network is run: float32, bfloat16, float16 (on a GPU), or ``auto``:
+            on a GPU bfloat16 where it computes in it, else float16; on a CPU float32.
         width: Channels of the network's first level.
         seed: Of everything.
     """
@@ -114,7 +119,7 @@ class LoopPlan:
     decay: float = 1e-3
     rise: float = 0.2
     patience: int = 12
-    mixed: bool = True
+    precision: str = "auto"
     width: int = 16
     seed: int = 20261125
 
@@ -125,6 +130,8 @@ class LoopPlan:
                 f"patience={self.patience}",
                 "positive numbers; patience 0 for never",
             )
+        if self.precision not in get_args(Precision):
+            raise InputError(f"precision={self.precision!r}", f"one of {', '.join(get_args(Precision))}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +235,29 @@ def chosen_device(wanted: Device = "auto") -> str:
     return "cuda" if there and wanted != "cpu" else "cpu"
 
 
+def chosen_precision(wanted: str, device: str) -> str:
+    """Return ``float32``, ``bfloat16`` or ``float16``.
+
+    Args:
+        wanted: One of `Precision`.
+        device: ``cpu`` or ``cuda``.
+
+    Raises:
+        InputError: float16 on a CPU, or bfloat16 on a GPU that doesn't compute in it.
+    """
+    torch = require("torch", extra="train")
+    if device == "cpu":
+        if wanted == "float16":
+            raise InputError("precision float16 on a CPU", "a GPU", "take bfloat16 or float32")
+        return "bfloat16" if wanted == "bfloat16" else "float32"
+    able = bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if wanted == "bfloat16" and not able:
+        raise InputError("precision bfloat16", "a GPU that computes in it", "take float16 or float32")
+    if wanted == "auto":
+        return "bfloat16" if able else "float16"
+    return wanted
+
+
 def fit(
     task: Task,
     plan: LoopPlan,
@@ -265,7 +295,7 @@ def fit(
         decay=plan.decay,
         rise=plan.rise,
         device=device,
-        mixed=plan.mixed,
+        precision=chosen_precision(plan.precision, device),
     )
     stopping, rows, best = Stopping(plan.patience), list[Row](), dict[str, Tensor]()
     state = checkpoint.read() if checkpoint else None

@@ -142,13 +142,13 @@ _WORDS = {str: "a text", int: "a whole number", list: "a list", dict: "a table"}
 
 
 def changed_plan(plan: P, changes: Mapping[str, Any]) -> P:
-    """Return a plan with other numbers in some of its fields.
+    """Return a plan with other values in some of its fields.
 
     Raises:
         InputError: The plan has no such field, or the value is of another kind.
     """
     known = {item.name: getattr(plan, item.name) for item in fields(plan)}  # type: ignore[arg-type]
-    plain = {name for name, value in known.items() if isinstance(value, int | float | tuple)}
+    plain = {name for name, value in known.items() if isinstance(value, int | float | tuple | str)}
     values = dict(changes)
     for name, value in changes.items():
         if name not in plain:
@@ -158,6 +158,9 @@ def changed_plan(plan: P, changes: Mapping[str, Any]) -> P:
             if not isinstance(value, list | tuple) or not all(_is_number(n) for n in value):
                 raise InputError(f"{name}={value!r}", "a list of numbers")
             values[name] = tuple(value)
+        elif isinstance(old, str):
+            if not isinstance(value, str):
+                raise InputError(f"{name}={value!r}", "a text")
         elif isinstance(old, bool):
             if not isinstance(value, bool):
                 raise InputError(f"{name}={value!r}", "true or false")
