@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import onnxruntime
 import pytest
 
 from coread.errors import DataError, InputError
 from coread.recognition import cxr_pneumonia
-from coread.recognition.runtime import MAXIMUM_BYTES, Network, load_card, read_weights
+from coread.recognition.runtime import CUDA, MAXIMUM_BYTES, Network, load_card, read_weights
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +36,18 @@ def test_threads_change_nothing_but_rounding() -> None:
     film = np.random.default_rng(2).random((2, 1, 28, 28), dtype=np.float32)
     one, two = (Network(content, threads=n).run({"film": film})["logit"] for n in (1, 2))
     np.testing.assert_allclose(one, two, atol=1e-5)
+
+
+def test_a_gpu_answers_as_the_cpu_does_or_is_refused() -> None:
+    content = read_weights("cxr_pneumonia.onnx", load_card("cxr_pneumonia").weights or "")
+    if CUDA not in onnxruntime.get_available_providers():
+        with pytest.raises(InputError, match="no GPU"):
+            Network(content, device="cuda")
+        pytest.skip("needs a GPU and onnxruntime-gpu to compare the answers")
+    film = np.random.default_rng(3).random((4, 1, 28, 28), dtype=np.float32)
+    here, there = (Network(content, device=device).run({"film": film}) for device in ("cpu", "cuda"))
+    for name, values in here.items():
+        np.testing.assert_allclose(there[name], values, atol=1e-3 * max(1.0, np.abs(values).max()))
 
 
 @pytest.mark.parametrize(

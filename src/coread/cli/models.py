@@ -15,6 +15,7 @@ from coread.errors import CoreadError, InputError
 from coread.recognition import registry
 from coread.recognition.importing import import_draft, import_model
 from coread.recognition.labelled import Part
+from coread.recognition.runtime import Device
 from coread.workflow import models as site
 from coread.workflow.models import SiteEntry
 
@@ -240,6 +241,7 @@ def evaluate(
     record: Annotated[
         bool, typer.Option("--record", help="Keep the figures as the model's validation here.")
     ] = False,
+    device: Annotated[str, typer.Option("--device", help="cpu or cuda; an imported network.")] = "cpu",
     threads: Threads = 1,
     models: Models = None,
     json: Json = False,
@@ -254,7 +256,17 @@ def evaluate(
         check_target(out, force=force)
     folder = site_folder(models)
     entry = site.site_entry(name, folder)
-    result = site.evaluate(entry, data, finding=finding, part=_part(part), threads=threads, read=_read_file)
+    if device not in get_args(Device):
+        raise InputError(f"--device {device}", f"one of {', '.join(get_args(Device))}")
+    result = site.evaluate(
+        entry,
+        data,
+        finding=finding,
+        part=_part(part),
+        threads=threads,
+        read=_read_file,
+        device=cast("Device", device),
+    )
     if record:
         site.record_evaluation(name, folder, result, at=now())
         say(f"kept as the validation of {name} in {folder}")

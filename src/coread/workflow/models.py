@@ -29,6 +29,7 @@ from coread.recognition.importing.imported import card_thresholds
 from coread.recognition.importing.scoring import evaluate_scored, scored_imported
 from coread.recognition.labelled import Part
 from coread.recognition.operating import Scored, chosen_threshold, figures_at
+from coread.recognition.runtime import Device
 from coread.recognition.training.cases import Reader, no_reader
 from coread.recognition.training.evaluation import evaluate_on_table, evaluate_outlines
 from coread.storage.site_models import (
@@ -231,7 +232,7 @@ def _imported(name: str, folder: Path, draft: Draft | CoreadError, site: SiteMod
     return entry(card, preparation=preparation, card_points=card_thresholds(card, said), table=draft.table)
 
 
-def loaded(entry: SiteEntry, *, threads: int = 1) -> ImportedModel:
+def loaded(entry: SiteEntry, *, threads: int = 1, device: Device = "cpu") -> ImportedModel:
     """Return an imported model, its files checked.
 
     Raises:
@@ -245,7 +246,7 @@ def loaded(entry: SiteEntry, *, threads: int = 1) -> ImportedModel:
             "a card without gaps",
             f"fill {entry.folder / 'card.toml'}",
         )
-    return load_imported(entry.folder, threads=threads)
+    return load_imported(entry.folder, threads=threads, device=device)
 
 
 @lru_cache(maxsize=8)
@@ -282,6 +283,7 @@ def evaluate(
     part: Part | None = None,
     threads: int = 1,
     read: Reader = no_reader,
+    device: Device = "cpu",
 ) -> registry.Evaluation:
     """Return what a model reaches on labelled data.
 
@@ -292,16 +294,21 @@ def evaluate(
         part: Of data with parts.
         threads: Of ONNX Runtime.
         read: Of DICOM and NIfTI files.
+        device: ``cuda`` runs an imported network on a GPU.
 
     Raises:
-        InputError: No data, no such finding or part.
+        InputError: No data, no such finding or part, or no GPU.
         DataError: The data or the model can't be used.
     """
     if entry.folder is None:
+        if device != "cpu":
+            raise InputError(
+                f"device {device} for {entry.name}", "a CPU: it takes milliseconds", "leave it out"
+            )
         mine = [point.threshold for point in entry.points.values()]
         at = mine[0] if mine else None
         return registry.evaluate(entry.name, data, part=part, threads=threads, threshold=at)
-    model = loaded(entry, threads=threads)
+    model = loaded(entry, threads=threads, device=device)
     if not model.outputs:
         return evaluate_outlines(model, data, part=part, read=read)
     if data.suffix.lower() not in (".csv", ".tsv"):

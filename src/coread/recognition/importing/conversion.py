@@ -11,25 +11,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coread.errors import DataError
+from coread.errors import DataError, InputError
 from coread.extras import require
 from coread.recognition.inference import Predict
-from coread.recognition.runtime import Network
+from coread.recognition.runtime import Device, Network
 
 TOLERANCE = 1e-4
 Module = Any
 
 
-def load_script(path: Path) -> Module:
+def load_script(path: Path, device: Device = "cpu") -> Module:
     """Return a TorchScript network. Its program is restricted to tensors, unlike a pickle's.
 
     Raises:
         DataError: It is no TorchScript file.
+        InputError: ``cuda``, and torch sees no GPU.
         MissingExtraError: torch is not installed.
     """
     torch = require("torch", extra="train")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise InputError("device cuda", "a GPU that torch can use", "leave the device out")
     try:
-        return torch.jit.load(str(path), map_location="cpu").eval()
+        return torch.jit.load(str(path), map_location=device).eval()
     except (RuntimeError, ValueError, OSError) as error:
         raise DataError(f"{path.name} can't be loaded ({error})", "a TorchScript file") from error
 

@@ -47,7 +47,7 @@ from coread.recognition.inference import (
     resample_linear,
     sliding_window,
 )
-from coread.recognition.runtime import Network
+from coread.recognition.runtime import Device, Network
 
 SCHEMA, VERSION = "coread-imported-model", 1
 LABEL_SCHEME = "99MODELLABEL"
@@ -303,14 +303,16 @@ def read_card(path: Path) -> tuple[Card, dict[str, Any], str]:
     return card_from_table(table), given, text
 
 
-def load_imported(folder: Path, *, threads: int = 1) -> ImportedModel:
+def load_imported(folder: Path, *, threads: int = 1, device: Device = "cpu") -> ImportedModel:
     """Return a model from the folder that `coread.recognition.importing.import_model` wrote.
 
     Args:
         folder: With ``model.json``, ``card.toml`` and ``model.onnx`` or ``model.ts``.
         threads: Of ONNX Runtime.
+        device: ``cuda`` runs the network on a GPU.
 
     Raises:
+        InputError: ``cuda``, and there is no GPU that can be used.
         DataError: A file is missing or changed since the import.
         MissingExtraError: The model runs in torch, which is not installed.
     """
@@ -331,8 +333,8 @@ def load_imported(folder: Path, *, threads: int = 1) -> ImportedModel:
             f"{file} with SHA-256 {digest}", f"{card.weights}, as the card says", "import it again"
         )
     checked, specification = description(folder)
-    network = Network(content, threads=threads) if file == "model.onnx" else None
-    predict = network_predictor(network) if network else torch_predictor(load_script(folder / file))
+    network = Network(content, threads=threads, device=device) if file == "model.onnx" else None
+    predict = network_predictor(network) if network else torch_predictor(load_script(folder / file, device))
     if specification != checked:  # the card was filled or corrected since the import
         if network is not None:
             check_input(network, specification)
