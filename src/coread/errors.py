@@ -39,6 +39,10 @@ class ReadingError(InputError):
     """A step of a reading was asked for that its state does not allow."""
 
 
+class NotReadyError(ReadingError):
+    """What is asked for is still being made; the same request succeeds later."""
+
+
 class DataError(CoreadError):
     """A file or a message cannot be used as it is."""
 

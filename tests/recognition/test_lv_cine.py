@@ -130,7 +130,13 @@ def beating(frames: Frames, slices: int = 3) -> tuple[TimeSeries, np.ndarray]:
     truth = np.array([sum(int(sizes[pair[phase]]) for pair in pairs) for phase in (0, 1)])
     geometry = Geometry.axial((slices, 256, 256), spacing_mm=(10.0, 1.3, 1.3))
     series = TimeSeries(
-        values, tuple(0.1 * t for t in range(8)), geometry, "stored", Acquisition("MR"), "1.2.3"
+        values,
+        tuple(0.1 * t for t in range(8)),
+        geometry,
+        "stored",
+        Acquisition("MR"),
+        "1.2.3",
+        tuple(f"t{t}s{s}" for t in range(8) for s in range(slices)),
     )
     return series, truth
 
@@ -158,6 +164,8 @@ def test_volumes_and_fraction_of_a_cine_follow_the_contours(frames: Frames) -> N
         ends = (value / high, value / low) if limits["quotient"] else (value - high, value - low)
         assert ends == pytest.approx((limits["low"], limits["high"]))
     diastole, systole = result.labels
+    assert diastole.source_instances == ("t0s0", "t0s1", "t0s2")
+    assert systole.source_instances in {tuple(f"t{t}s{s}" for s in range(3)) for t in (3, 4, 5)}
     assert diastole.labels == {1: CAVITY}
     step = series.geometry.voxel_volume_mm3 / 1000
     assert np.count_nonzero(diastole.values) * step == pytest.approx(amounts[END_DIASTOLIC_VOLUME].value)

@@ -189,7 +189,7 @@ def test_two_readers_have_locks_of_their_own(world: Any, ct: Any, results: Any, 
 def test_a_reveal_waits_for_the_models(world: Any, ct: Any, ada: Reader) -> None:
     ada.read()
     world.library.jobs.enqueue("process", "again", {"study": ct.uid()}, subject=ct.uid())
-    problem = ada.do("POST", "/reading/reveal", status=409)
+    problem = ada.do("POST", "/reading/reveal", status=503)
     assert "still at work" in problem["detail"]
 
 

@@ -164,7 +164,13 @@ def _measured(series: TimeSeries) -> Result:
         return Result(notes=(Note("gate", "no-cavity", "No cavity was found in at least one phase."),))
     end_diastole, end_systole = int(volumes.argmax()), int(volumes.argmin())
     labels = tuple(
-        LabelMap(masks[phase].astype(np.uint16), series.geometry, {1: CAVITY}, series.frame_of_reference)
+        LabelMap(
+            masks[phase].astype(np.uint16),
+            series.geometry,
+            {1: CAVITY},
+            series.frame_of_reference,
+            _instances_at(series, phase),
+        )
         for phase in (end_diastole, end_systole)
     )
     flags = ("slices beyond the base or the apex are not told apart",)
@@ -190,6 +196,14 @@ def _measured(series: TimeSeries) -> Result:
             for (concept, amount), limit in zip(amounts, limits, strict=True)
         ),
     )
+
+
+def _instances_at(series: TimeSeries, phase: int) -> tuple[str, ...]:
+    """Return the instances of one phase, or all where frames have none of their own."""
+    slices = series.geometry.shape[0]
+    if len(series.source_instances) != slices * len(series.times_s):
+        return series.source_instances
+    return series.source_instances[phase * slices : (phase + 1) * slices]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -103,6 +103,15 @@ def home(
     return fallback
 
 
+def time_of(part: Part, instances: tuple[str, ...]) -> int | None:
+    """Return at which of a series' times, from 0, all source images of a region were taken, or None."""
+    if part.layout.kind != "series" or not instances:
+        return None
+    slices = part.layout.shape[1]
+    times = {n // slices for n, one in enumerate(part.layout.frames) if one.instance in instances}
+    return times.pop() if len(times) == 1 else None
+
+
 def map_volume(site: Site, person: SecondReading, study: str, identifier: str) -> Overlay:
     """Return a map in 8 bits: 0 says nothing, 1 to 255 run from its low to its high end."""
     for shown in _shown(person, study):

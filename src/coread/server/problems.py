@@ -13,7 +13,15 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from coread.errors import CoreadError, DataError, InputError, MissingExtraError, ReadingError, TransportError
+from coread.errors import (
+    CoreadError,
+    DataError,
+    InputError,
+    MissingExtraError,
+    NotReadyError,
+    ReadingError,
+    TransportError,
+)
 from coread.storage.database import ConflictError
 from coread.workflow.visibility import HiddenError
 
@@ -37,6 +45,7 @@ _STATUS: tuple[tuple[type[CoreadError], int], ...] = (
     (HiddenError, 403),
     (UnknownCallerError, 401),
     (ConflictError, 412),
+    (NotReadyError, 503),
     (ReadingError, 409),
     (PreconditionRequiredError, 428),
     (NotAcceptableError, 406),

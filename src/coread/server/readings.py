@@ -152,6 +152,7 @@ def _segments(
                     colour=_COLOURS[(before + len(found)) % len(_COLOURS)],
                     model=shown.name,
                     finding=region.finding,
+                    time=overlays.time_of(part, region.instances),
                     data=f"/api/v1/studies/{study}/segments/{region.identifier}/data",
                 )
             )

@@ -411,7 +411,7 @@ class MapJson(Schema):
 
 
 class SegmentJson(Schema):
-    """A region; its pixels are at ``data``."""
+    """A region; its pixels are at ``data``. ``time`` counts the times of a series from 0: where it lies."""
 
     id: str
     concept: ConceptJson
@@ -419,6 +419,7 @@ class SegmentJson(Schema):
     colour: str
     model: str
     finding: str | None
+    time: int | None
     data: str
 
 

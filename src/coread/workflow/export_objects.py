@@ -246,7 +246,7 @@ class Objects:
         """Return the images that something on a grid belongs to."""
         near: Source | None = None
         for part in self.study.parts:
-            own = _instances(part)
+            own = _instances(part, instances)
             if not own or not set(instances) <= set(own):
                 continue
             if isinstance(grid, Geometry) and isinstance(part, Volume | TimeSeries):
@@ -263,17 +263,19 @@ class Objects:
         return self._source(instances)
 
 
-def _instances(part: Part) -> tuple[str, ...]:
-    """Return the instances of a part, one a slice, or one; of a series in time those of its first volume."""
+def _instances(part: Part, wanted: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the instances of a part, one a slice, or one.
+
+    Of a series in time they are those of one volume: of the first one with an instance that is wanted.
+    """
     if isinstance(part, Cine):
         return () if part.source_instance is None else (part.source_instance,)
     if isinstance(part, TimeSeries):
-        slices = part.geometry.shape[0]
-        return (
-            part.source_instances[:slices]
-            if len(part.source_instances) >= slices
-            else part.source_instances[:1]
-        )
+        slices, there = part.geometry.shape[0], part.source_instances
+        if len(there) < slices:
+            return there[:1]
+        first = next((n for n, one in enumerate(there) if one in wanted), 0) // slices * slices
+        return there[first : first + slices]
     return part.source_instances
 
 

@@ -39,7 +39,7 @@ from coread.core.reading import (
     State,
     advance,
 )
-from coread.errors import ReadingError
+from coread.errors import NotReadyError, ReadingError
 from coread.storage import ConflictError, Library, StoredReport, StoredText
 from coread.workflow import follow_up, report_draft, report_sentences
 from coread.workflow.comparison import Comparison, compare
@@ -146,14 +146,15 @@ class SecondReading:
         """Show what the models found; doing it again with the same results changes nothing.
 
         Raises:
-            ReadingError: The first read is not committed, or the models are still at work.
+            HiddenError: The first read is not committed.
+            NotReadyError: The models are still at work.
         """
         reading, version = self.reading(study)
         if not self.view.unlocked(study):
             raise HiddenError
         state, _ = self.view.processing(study)
         if state in ("received", "processing"):
-            raise ReadingError(
+            raise NotReadyError(
                 "the models are still at work on this study",
                 "a study that is ready",
                 "try again when it is ready",

@@ -50,7 +50,11 @@ export const api = {
     json<{ version: number }>(`${study(uid)}/reading/draft`, body("PUT", { findings }, version)),
   commit: (uid: string, findings: Finding[], version: number) =>
     json<Reading>(`${study(uid)}/reading/commit`, body("POST", { findings }, version)),
-  reveal: (uid: string) => json<Comparison>(`${study(uid)}/reading/reveal`, { method: "POST" }),
+  /** What the models found, or null while they are at work. */
+  reveal: (uid: string) => json<Comparison>(`${study(uid)}/reading/reveal`, { method: "POST" }).catch((problem: unknown) => {
+    if (problem instanceof ApiError && problem.status === 503) return null;
+    throw problem;
+  }),
   comparison: (uid: string) => json<Comparison>(`${study(uid)}/comparison`),
   decide: (uid: string, decision: DecisionRequest, version: number) =>
     json<Reading>(`${study(uid)}/reading/decisions`, body("POST", decision, version)),

@@ -2621,7 +2621,7 @@ export interface components {
         };
         /**
          * SegmentJson
-         * @description A region; its pixels are at ``data``.
+         * @description A region; its pixels are at ``data``. ``time`` counts the times of a series from 0: where it lies.
          */
         SegmentJson: {
             /** Colour */
@@ -2637,6 +2637,8 @@ export interface components {
             model: string;
             /** Part Key */
             part_key: string;
+            /** Time */
+            time: number | null;
         };
         /**
          * SentenceJson

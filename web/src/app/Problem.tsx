@@ -7,8 +7,9 @@ export function problemWords({ t }: Text, error: unknown): string {
   if (error.status === 0) return t("error.network");
   if (error.status === 403) return t("error.hidden");
   if (error.status === 412) return t("error.conflict");
-  const { detail, todo } = error.problem;
-  return [detail ?? error.message, todo && t("error.todo", { todo })].filter(Boolean).join(" ");
+  const { detail, came, expected, todo } = error.problem;
+  const what = [came, expected].filter(Boolean).join("; ") || detail || error.message;
+  return [what, todo && t("error.todo", { todo })].filter(Boolean).join(what.endsWith(".") ? " " : ". ");
 }
 
 /** An error on the page, with a way to go on; it stays until it is answered. */

@@ -4,7 +4,7 @@ import type { Key } from "../i18n/catalogue";
 export type Action =
   | "image.up" | "image.down" | "image.first" | "image.last" | "view.previous" | "view.next"
   | "series.previous" | "series.next" | "view.reset" | "zoom.in" | "zoom.out" | "zoom.fit" | "tool.zoom"
-  | "rotate.right" | "rotate.left" | "flip.across" | "flip.down" | "cine" | "invert"
+  | "time.previous" | "time.next" | "rotate.right" | "rotate.left" | "flip.across" | "flip.down" | "cine" | "invert"
   | "window.1" | "window.2" | "window.3" | "window.4" | "window.5"
   | "layout.1" | "layout.2" | "layout.3" | "layout.4" | "planes" | "text" | "tool.length" | "tool.ellipse"
   | "finding.add" | "finding.next" | "finding.previous" | "finding.jump" | "finding.remove" | "undo" | "redo"
@@ -29,6 +29,8 @@ export const BINDINGS: readonly Binding[] = [
   { action: "view.next", key: "ArrowRight", shown: "→" },
   { action: "series.previous", key: "PageUp", shown: "PgUp" },
   { action: "series.next", key: "PageDown", shown: "PgDn" },
+  { action: "time.previous", key: ",", shown: "," },
+  { action: "time.next", key: ".", shown: "." },
   { action: "view.reset", key: " ", shown: "Space" },
   { action: "zoom.in", key: "+", shown: "+" },
   { action: "zoom.out", key: "-", shown: "-" },

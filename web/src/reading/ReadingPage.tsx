@@ -35,6 +35,7 @@ interface Props {
 }
 
 const FRAME_MS = 80;
+const AGAIN_MS = 1500;
 
 /** The reading of one study: views, marks, findings, decisions and report, by mouse and keys. */
 export function ReadingPage({ study, reading, setReading, refetchStudy }: Props) {
@@ -51,6 +52,8 @@ export function ReadingPage({ study, reading, setReading, refetchStudy }: Props)
   const [help, setHelp] = useState(false);
   const [drawer, setDrawer] = useState(false);
   const [busy, setBusy] = useState(false);
+  const [awaited, setAwaited] = useState(false);
+  const left = useRef(false);
   const [error, setError] = useState<unknown>(null);
   const [warned, setWarned] = useState(false);
   const [stated, setStated] = useState<ReadonlySet<string>>(new Set());
@@ -104,7 +107,7 @@ export function ReadingPage({ study, reading, setReading, refetchStudy }: Props)
     const target = regionTarget(finding.region, parts);
     if (!target) return finding.status === "absent" ? "" : t("findings.no_place");
     if (target.kind === "picture") return target.part.shape.length === 3 ? t("findings.slice", { n: target.n + 1 }) : "";
-    const part = parts.find((one) => one.frame_of_reference === target.frameOfReference && one.kind === "volume");
+    const part = parts.find((one) => one.frame_of_reference === target.frameOfReference && (one.kind === "volume" || one.kind === "series"));
     return part ? t("findings.slice", { n: nearestPlane(acquiredStack(part), target.point).n + 1 }) : "";
   }, [parts, t]);
 
@@ -160,12 +163,26 @@ export function ReadingPage({ study, reading, setReading, refetchStudy }: Props)
   }, [setReading, uid]);
 
   const reveal = useCallback(async () => {
-    await api.reveal(uid).catch((problem: unknown) => {
+    try {
+      while (!(await api.reveal(uid))) {
+        if (left.current) return;
+        setAwaited(true);
+        await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+      }
+    } catch (problem) {
       // the own read is stored: what still hides the result is an open first read of the same patient
       throw problem instanceof ApiError && problem.status === 403 ? new Error(t("reveal.waits")) : problem;
-    });
+    } finally {
+      setAwaited(false);
+    }
     setReading(await api.reading(uid));
   }, [uid, setReading, t]);
+  useEffect(() => {
+    left.current = false;
+    return () => {
+      left.current = true;
+    };
+  }, [uid]);
 
   const commit = useCallback(() => attempt(async () => {
     if (draft.findings.length === 0 && !warned) return setWarned(true);
@@ -230,6 +247,8 @@ export function ReadingPage({ study, reading, setReading, refetchStudy }: Props)
       "view.next": () => view(1),
       "series.previous": () => series(-1),
       "series.next": () => series(1),
+      "time.previous": () => dispatch({ do: "time", by: -1 }),
+      "time.next": () => dispatch({ do: "time", by: 1 }),
       "view.reset": () => dispatch({ do: "reset" }),
       "zoom.in": () => dispatch({ do: "zoom", by: 1.25 }),
       "zoom.out": () => dispatch({ do: "zoom", by: 0.8 }),
@@ -306,10 +325,9 @@ export function ReadingPage({ study, reading, setReading, refetchStudy }: Props)
 
   useEffect(() => {
     if (!state.playing) return undefined;
-    const count = active.stack?.count ?? 0;
-    const timer = setInterval(() => dispatch({ do: "cine_step", count }), FRAME_MS);
+    const timer = setInterval(() => dispatch({ do: "cine_step" }), FRAME_MS);
     return () => clearInterval(timer);
-  }, [state.playing, active.stack]);
+  }, [state.playing]);
 
   const pixels = active.stack ? pixelsOf(active.stack.part) : null;
   const nothing = useCallback(() => () => undefined, []);
@@ -334,7 +352,7 @@ export function ReadingPage({ study, reading, setReading, refetchStudy }: Props)
         {machineOn && map && <ColourBar map={map} from={state.machine.from} />}
       </main>
       <SidePanel
-        {...{ study, reading, comparison, shown: late ? null : shown, draft, own, alone, late, signed, stage, writable, selected, editing, mode, tab, busy, error, warned, stated, field, checks }}
+        {...{ study, reading, comparison, shown: late ? null : shown, draft, own, alone, late, signed, stage, writable, selected, editing, mode, tab, busy, awaited, error, warned, stated, field, checks }}
         {...{ state, dispatch, where, choose, add, attach, decide, main, change, setTab, setMode, maps, map }}
         text={ownText} vocabulary={vocabulary.data ?? []} edit={setEditing} close={() => setDrawer(false)}
         toState={(id, on) => setStated((before) => new Set(on ? [...before, id] : [...before].filter((one) => one !== id)))}

@@ -39,6 +39,8 @@ export interface SidePanelProps {
   readonly mode: Mode;
   readonly tab: Tab;
   readonly busy: boolean;
+  /** Whether the result is asked for while the models are still at work. */
+  readonly awaited: boolean;
   readonly error: unknown;
   readonly warned: boolean;
   readonly stated: ReadonlySet<string>;
@@ -140,7 +142,7 @@ function Notices({ study, reading, comparison, shown, late, signed, error, showN
 /** The one main action of the step, what it does, and why it can't be done yet. */
 function Foot(props: SidePanelProps & { revealed: boolean }) {
   const { t } = useText();
-  const { reading, alone, late, signed, stage, tab, revealed, writable, busy, warned, main } = props;
+  const { reading, alone, late, signed, stage, tab, revealed, writable, busy, awaited, warned, main } = props;
   const left = reading?.undecided.length ?? 0;
   return (
     <div className="foot">
@@ -153,7 +155,7 @@ function Foot(props: SidePanelProps & { revealed: boolean }) {
       )}
       {writable && stage === "read_alone" && !late && (
         <>
-          <p className="muted">{t("reveal.what")}</p>
+          <p className="muted" role="status">{t(awaited ? "reveal.works" : "reveal.what")}</p>
           <button className="primary" disabled={busy} onClick={main}>{t("reveal.do")} <KeyHint action="main" /></button>
         </>
       )}

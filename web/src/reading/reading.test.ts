@@ -138,6 +138,27 @@ describe("the views", () => {
     expect(viewer(start(), { do: "slice", n: -3 }).views[0]!.n).toBe(0);
   });
 
+  it("go through the slices of a series in time, and through its times on one slice", () => {
+    const beating: Part = { ...volume("t", "f"), kind: "series", shape: [3, 4, 4, 4], times_s: [0, 0.1, 0.2] };
+    let state = startViewer(series(beating));
+    const at = (): number => state.views[0]!.n;
+    const go = (action: Parameters<typeof viewer>[1]): number => {
+      state = viewer(state, action);
+      return at();
+    };
+    expect(at()).toBe(2); // the middle slice at the first time
+    expect(go({ do: "scroll", by: 9 })).toBe(3);
+    expect(go({ do: "time", by: 1 })).toBe(7);
+    expect(go({ do: "scroll", by: -1 })).toBe(6);
+    expect(go({ do: "scroll", by: -9 })).toBe(4);
+    expect(go({ do: "time", by: -2 })).toBe(8); // before the first time comes the last
+    expect(go({ do: "cine_step" })).toBe(0);
+    expect(go({ do: "time", by: 1 })).toBe(4);
+    expect(go({ do: "jump", point: [0, 0, 6], frameOfReference: "f" })).toBe(7); // the time is kept
+    expect(state.views[0]!.stack!.plane(7).origin).toEqual([0, 0, 6]);
+    expect(viewer(start(), { do: "time", by: 1 }).views[0]!.n).toBe(start().views[0]!.n);
+  });
+
   it("share one window among the views of one part", () => {
     const state = viewer(start(), { do: "grey", grey: { center: -600, width: 1500 } });
     expect(state.views.slice(0, 3).map(({ grey }) => grey!.center)).toEqual([-600, -600, -600]);

@@ -1,7 +1,7 @@
 import type { Key } from "../i18n/catalogue";
 import { isKey, number, fixed, useText } from "../i18n/text";
 import type { View } from "./engine";
-import { planeNormal, planePoint, stackAxis, unit, type Plane, type Stack } from "./geometry";
+import { planeNormal, planePoint, stackAxis, timeOf, unit, type Plane, type Stack } from "./geometry";
 import { directionLetters, opposite } from "./orientation";
 import { presetName } from "./presets";
 import type { Grey } from "./state";
@@ -31,11 +31,13 @@ export function Corners({ stack, n, plane, grey, view, visible, large, patient, 
   const centre = planePoint(plane, (plane.rows - 1) / 2, (plane.columns - 1) / 2);
   const position = frame ? `${LETTER_AXES[axis]} ${fixed(language, centre[axis]!, 1)} mm` : "";
   const step = stack.step === null ? "" : `${number(language, stack.step)} mm`;
-  const key = stack.part.kind === "volume" || stack.axis !== "acquired" ? "view.slice" : "view.frame";
+  const inTime = stack.slices < stack.count;
+  const key = stack.part.kind === "volume" || inTime || stack.axis !== "acquired" ? "view.slice" : "view.frame";
   const named = stackAxis(stack);
   const name = grey && presetName(stack.part, grey);
   const preset = name && isKey(`window.${name}`) ? t(`window.${name}` as Key) : name;
-  const seconds = stack.part.times_s?.[n];
+  const time = inTime ? timeOf(stack, n) : n;
+  const seconds = stack.part.times_s?.[time];
   return (
     <>
       {tags.length > 0 && <div className="labels">{tags.map((tag) => <span key={tag} className="sim">{tag}</span>)}</div>}
@@ -55,7 +57,8 @@ export function Corners({ stack, n, plane, grey, view, visible, large, patient, 
             {large && series.map((line) => <p key={line}>{line}</p>)}
           </div>
           <div className="corner bl">
-            {stack.count > 1 && <p>{t(key, { n: n + 1, total: stack.count })}</p>}
+            {stack.slices > 1 && <p>{t(key, { n: n % stack.slices + 1, total: stack.slices })}</p>}
+            {inTime && <p>{t("view.phase", { n: time + 1, total: stack.count / stack.slices })}</p>}
             {large && seconds !== undefined && <p>{t("view.time", { s: fixed(language, seconds, 2) })}</p>}
             {large && position && <p>{[position, step].filter(Boolean).join(" · ")}</p>}
             {large && !stack.part.spacing_mm && <p>{t("view.spacing")}</p>}

@@ -165,7 +165,8 @@ export function PictureView({ index, state, marks, outlines, map, parts, selecte
   }
 
   function scroll(event: Wheel): void {
-    dispatch({ do: "scroll", by: Math.sign(event.deltaY), view: index });
+    const by = Math.sign(event.deltaY || event.deltaX); // with Shift, browsers may turn the wheel across
+    dispatch({ do: event.shiftKey && stack && stack.slices < stack.count ? "time" : "scroll", by, view: index });
   }
 
   const named = stack && stackAxis(stack);

@@ -133,6 +133,8 @@ export interface Stack {
   readonly part: Part;
   readonly axis: Axis;
   readonly count: number;
+  /** Pictures at one time; a series in time has them again at each of its times. */
+  readonly slices: number;
   /** Millimetres from plane to plane along the normal; null without a patient frame. */
   readonly step: number | null;
   plane(n: number): Plane;
@@ -142,22 +144,33 @@ export interface Stack {
 export const isVolume = (part: Part): boolean =>
   part.kind === "volume" && part.affine !== null && part.shape[0]! > 2 && part.channels === 1;
 
+/** The pictures of a part: slices or frames, of a series in time all slices at each time. */
+export const pictureCount = (part: Part): number => part.shape.slice(0, -2).reduce((a, b) => a * b, 1);
+
+/** Which time a picture of a stack belongs to, from 0. */
+export const timeOf = (stack: Stack, n: number): number => Math.floor(n / stack.slices);
+
+/** The picture of a slice at the time of another picture; the slice nearest to it that is there. */
+export const atSlice = (stack: Stack, n: number, slice: number): number =>
+  timeOf(stack, n) * stack.slices + Math.min(Math.max(slice, 0), stack.slices - 1);
+
 /** The planes of a part as they were acquired. */
 export function acquiredStack(part: Part): Stack {
   const [rows, columns] = [part.shape[part.shape.length - 2]!, part.shape[part.shape.length - 1]!];
-  const count = part.shape.length === 3 ? part.shape[0]! : 1;
+  const count = pictureCount(part);
+  const slices = part.kind === "series" ? part.shape[1]! : count;
   if (part.affine) {
     const a = affineOf(part.affine);
-    const step = part.kind === "volume" ? Math.abs(dot(a.k, unit(cross(a.i, a.j)))) : null;
-    const moves = part.kind === "volume";
+    const moves = part.kind === "volume" || part.kind === "series";
+    const step = moves ? Math.abs(dot(a.k, unit(cross(a.i, a.j)))) : null;
     return {
-      id: `${part.key}/acquired`, part, axis: "acquired", count, step,
-      plane: (n) => ({ origin: moves ? toPatient(a, n, 0, 0) : a.origin, u: a.i, v: a.j, rows, columns }),
+      id: `${part.key}/acquired`, part, axis: "acquired", count, slices, step,
+      plane: (n) => ({ origin: moves ? toPatient(a, n % slices, 0, 0) : a.origin, u: a.i, v: a.j, rows, columns }),
     };
   }
   const [down, across] = part.spacing_mm ? part.spacing_mm.slice(-2) : [1, 1];
   return {
-    id: `${part.key}/acquired`, part, axis: "acquired", count, step: null,
+    id: `${part.key}/acquired`, part, axis: "acquired", count, slices, step: null,
     plane: () => ({ origin: [0, 0, 0], u: [across!, 0, 0], v: [0, down!, 0], rows, columns }),
   };
 }
@@ -201,7 +214,7 @@ export function cutStack(part: Part, axis: Exclude<Axis, "acquired">): Stack {
   const size = (low: number, high: number): number => Math.max(1, Math.round((high - low) / spacing) + 1);
   const base = add(scale(u, u0), scale(v, v0));
   return {
-    id: `${part.key}/${axis}`, part, axis, count, step,
+    id: `${part.key}/${axis}`, part, axis, count, slices: count, step,
     plane: (n) => ({
       origin: add(base, scale(w, w0 + n * step)), u: scale(u, spacing), v: scale(v, spacing),
       rows: size(v0, v1), columns: size(u0, u1),
@@ -209,16 +222,16 @@ export function cutStack(part: Part, axis: Exclude<Axis, "acquired">): Stack {
   };
 }
 
-/** The plane of a stack nearest to a point, and how far the point is from it. */
+/** The plane of a stack (at its first time) nearest to a point, and how far the point is from it. */
 export function nearestPlane(stack: Stack, point: Vec3): { n: number; distance: number } {
   if (stack.step === null) return { n: 0, distance: Math.abs(planeIndex(stack.plane(0), point).distance) };
   const first = stack.plane(0);
   const n = Math.round(planeIndex(first, point).distance / signedStep(stack, first));
-  const clamped = Math.min(Math.max(n, 0), stack.count - 1);
+  const clamped = Math.min(Math.max(n, 0), stack.slices - 1);
   return { n: clamped, distance: Math.abs(planeIndex(stack.plane(clamped), point).distance) };
 }
 
 function signedStep(stack: Stack, first: Plane): number {
-  if (stack.count < 2) return 1;
+  if (stack.slices < 2) return 1;
   return dot(subtract(stack.plane(1).origin, first.origin), planeNormal(first));
 }

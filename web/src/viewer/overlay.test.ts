@@ -61,6 +61,15 @@ describe("overlays", () => {
     expect([...pixels.subarray((plane.rows - 1) * plane.columns)]).toEqual([...data.subarray(10, 15)]);
   });
 
+  it("of one time are on its pictures alone, of no time on all", () => {
+    const series: Part = { ...volume, kind: "series", shape: [2, 3, 4, 5], times_s: [0, 0.5] };
+    const stack = acquiredStack(series);
+    expect([stack.count, stack.slices]).toEqual([6, 3]);
+    expect(overlayPicture(data, series, stack, 1, STRAIGHT, 1)).toBeNull();
+    expect([...overlayPicture(data, series, stack, 4, STRAIGHT, 1)!.pixels]).toEqual([...data.subarray(20, 40)]);
+    expect([...overlayPicture(data, series, stack, 4, STRAIGHT)!.pixels]).toEqual([...data.subarray(20, 40)]);
+  });
+
   it("stay away from other parts", () => {
     expect(overlayPicture(data, volume, acquiredStack(film), 0, STRAIGHT)).toBeNull();
     expect(overlayPicture(data, volume, acquiredStack({ ...volume, key: "w", frame_of_reference: "other" }), 0, STRAIGHT)).toBeNull();

@@ -119,7 +119,7 @@ function paintOutlines(context: CanvasRenderingContext2D, what: Painted, toCanva
       const part = partOf(what, segment.part_key);
       const data = part ? dataOf(segment.data, what) : null;
       if (!data) continue;
-      const cut = overlayPicture(data, part!, what.stack, what.n, what.turn);
+      const cut = overlayPicture(data, part!, what.stack, what.n, what.turn, segment.time ?? null);
       outline = cut ? { edges: regionEdges(cut.pixels, cut.plane.rows, cut.plane.columns), plane: cut.plane } : null;
       what.layer.outlines.set(segment.id, outline);
     }

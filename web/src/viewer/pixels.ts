@@ -1,7 +1,7 @@
 /** The values of a part, fetched in slabs, the asked slice first; one copy in memory. */
 import { api } from "../api/client";
 import type { Part } from "../api/types";
-import type { PixelArray } from "./geometry";
+import { pictureCount, type PixelArray } from "./geometry";
 
 const TYPES: Record<string, new (buffer: ArrayBuffer, offset: number, length: number) => PixelArray> = {
   int8: Int8Array, uint8: Uint8Array, bool: Uint8Array, int16: Int16Array, uint16: Uint16Array,
@@ -31,7 +31,7 @@ export class PartPixels {
     const [rows, columns] = part.shape.slice(-2) as [number, number];
     this.perSlice = rows * columns * part.channels;
     this.width = part.dtype.endsWith("32") ? 4 : part.dtype.endsWith("16") ? 2 : 1;
-    const count = part.shape.length === 3 ? part.shape[0]! : 1;
+    const count = pictureCount(part);
     this.slices = new Array<PixelArray | undefined>(count).fill(undefined);
     this.slabSize = Math.max(1, Math.min(count, Math.floor(SLAB_BYTES / (this.perSlice * this.width))));
   }

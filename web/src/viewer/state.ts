@@ -1,7 +1,7 @@
 /** What the views show and how: one value, changed by actions. Pure. */
 import type { Part, Series, Study } from "../api/types";
 import {
-  acquiredAxis, acquiredStack, cutStack, flippedAcross, flippedDown, isVolume, nearestPlane, rotated, STRAIGHT,
+  acquiredAxis, acquiredStack, atSlice, cutStack, flippedAcross, flippedDown, isVolume, nearestPlane, rotated, STRAIGHT, timeOf,
   type Axis, type Stack, type Turn, type Vec3,
 } from "./geometry";
 
@@ -70,7 +70,8 @@ export type ViewerAction =
   | { do: "tool"; tool: Tool }
   | { do: "text" }
   | { do: "play"; on?: boolean }
-  | { do: "cine_step"; count: number }
+  | { do: "time"; by: number; view?: number }
+  | { do: "cine_step" }
   | { do: "zoom"; by: number }
   | { do: "place"; place: Place | null }
   | { do: "jump"; point: Vec3; frameOfReference: string }
@@ -82,7 +83,7 @@ export type ViewerAction =
 const EMPTY: ViewState = { stack: null, n: 0, turn: STRAIGHT, grey: null, inverted: false, fits: 0, zooms: { count: 0, by: 1 } };
 export const VIEWS_OF: Record<Layout, number> = { 1: 1, 2: 2, 3: 3, 4: 4 };
 
-const middle = (stack: Stack): number => (stack.part.kind === "cine" ? 0 : Math.floor(stack.count / 2));
+const middle = (stack: Stack): number => (stack.part.kind === "cine" ? 0 : Math.floor(stack.slices / 2));
 
 function showing(stack: Stack, before: ViewState = EMPTY): ViewState {
   const same = before.stack?.part.key === stack.part.key;
@@ -121,6 +122,12 @@ export function startViewer(study: Pick<Study, "series">): ViewerState {
 
 const within = (n: number, stack: Stack): number => Math.min(Math.max(n, 0), stack.count - 1);
 
+/** The same slice some times later, beginning again after the last. */
+function atTime(stack: Stack, n: number, by: number): number {
+  const times = stack.count / stack.slices;
+  return ((((timeOf(stack, n) + by) % times) + times) % times) * stack.slices + (n % stack.slices);
+}
+
 function changeView(state: ViewerState, at: number, change: (view: ViewState) => ViewState): ViewerState {
   return { ...state, views: state.views.map((view, n) => (n === at ? change(view) : view)) };
 }
@@ -142,7 +149,7 @@ function scrolled(state: ViewerState, at: number, n: number): ViewerState {
       const sameFrame = other.stack.part.frame_of_reference === stack.part.frame_of_reference;
       // a prior has its own frame: go along by the same distance
       const by = sameFrame ? null : Math.round(((to - view.n) * (stack.step ?? 1)) / (other.stack.step ?? 1));
-      return { ...other, n: by === null ? nearestPlane(other.stack, moved).n : within(other.n + by, other.stack) };
+      return { ...other, n: atSlice(other.stack, other.n, by === null ? nearestPlane(other.stack, moved).n : other.n % other.stack.slices + by) };
     }),
   };
 }
@@ -162,7 +169,8 @@ export function viewer(state: ViewerState, action: ViewerAction): ViewerState {
     }
     case "scroll": {
       const at = action.view ?? state.active;
-      return scrolled(state, at, state.views[at]!.n + action.by);
+      const { stack, n } = state.views[at]!;
+      return stack ? scrolled(state, at, atSlice(stack, n, n % stack.slices + action.by)) : state;
     }
     case "slice":
       return scrolled(state, action.view ?? state.active, action.n);
@@ -204,8 +212,15 @@ export function viewer(state: ViewerState, action: ViewerAction): ViewerState {
       return { ...state, text: !state.text };
     case "play":
       return { ...state, playing: action.on ?? !state.playing };
-    case "cine_step":
-      return scrolled(state, state.active, active.n + 1 < action.count ? active.n + 1 : 0);
+    case "time": {
+      const at = action.view ?? state.active;
+      return changeView(state, at, (view) => (view.stack ? { ...view, n: atTime(view.stack, view.n, action.by) } : view));
+    }
+    case "cine_step": {
+      if (!active.stack) return state;
+      if (active.stack.slices < active.stack.count) return viewer(state, { do: "time", by: 1 });
+      return scrolled(state, state.active, active.n + 1 < active.stack.count ? active.n + 1 : 0);
+    }
     case "zoom":
       return changeView(state, state.active, (view) => ({ ...view, zooms: { count: view.zooms.count + 1, by: action.by } }));
     case "place": {
@@ -234,7 +249,7 @@ function jump(state: ViewerState, point: Vec3, frameOfReference: string): Viewer
     ...state,
     views: state.views.map((view) =>
       view.stack?.part.frame_of_reference === frameOfReference && view.stack.step !== null
-        ? { ...view, n: nearestPlane(view.stack, point).n }
+        ? { ...view, n: atSlice(view.stack, view.n, nearestPlane(view.stack, point).n) }
         : view),
   };
 }
