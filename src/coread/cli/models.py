@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, cast, get_args
@@ -241,6 +241,9 @@ def evaluate(
     record: Annotated[
         bool, typer.Option("--record", help="Keep the figures as the model's validation here.")
     ] = False,
+    faithfulness: Annotated[
+        bool, typer.Option("--faithfulness", help="Also how faithful the model's heat maps are; takes long.")
+    ] = False,
     device: Annotated[str, typer.Option("--device", help="cpu or cuda; an imported network.")] = "cpu",
     threads: Threads = 1,
     models: Models = None,
@@ -267,6 +270,9 @@ def evaluate(
         read=_read_file,
         device=cast("Device", device),
     )
+    if faithfulness:
+        figures, notes = site.map_figures(entry, data, finding=finding, part=_part(part), threads=threads)
+        result = replace(result, metrics={**result.metrics, **figures}, notes=(*result.notes, *notes))
     if record:
         site.record_evaluation(name, folder, result, at=now())
         say(f"kept as the validation of {name} in {folder}")

@@ -28,6 +28,7 @@ from coread.recognition.importing.draft import description
 from coread.recognition.importing.imported import card_thresholds
 from coread.recognition.importing.scoring import evaluate_scored, scored_imported
 from coread.recognition.labelled import Part
+from coread.recognition.metrics import Estimate
 from coread.recognition.operating import Scored, chosen_threshold, figures_at
 from coread.recognition.runtime import Device
 from coread.recognition.training.cases import Reader, no_reader
@@ -315,6 +316,37 @@ def evaluate(
         model = model.with_thresholds({name: point.threshold for name, point in entry.points.items()})
         return evaluate_scored(model, scored_imported(model, data, finding=finding, part=part))
     return evaluate_on_table(entry.folder, data, part=part, read=read, threads=threads)
+
+
+def map_figures(
+    entry: SiteEntry,
+    data: Path,
+    *,
+    finding: str | None = None,
+    part: Part | None = None,
+    threads: int = 1,
+) -> tuple[Mapping[str, Estimate], tuple[str, ...]]:
+    """Return how faithful a model's heat maps are, and what a reader of the figures should know.
+
+    An imported classifier is explained by occlusion, see `coread.recognition.training.mapped`.
+
+    Raises:
+        NotApplicableError: The model shows no heat map and doesn't classify.
+        DataError: The data or the model can't be used.
+        MissingExtraError: onnx is not installed.
+    """
+    from coread.recognition.training.faithfulness import measured_faithfulness
+    from coread.recognition.training.mapped import mapped, mapped_imported
+
+    if entry.folder is None:
+        given = mapped(entry.name, data)
+    else:
+        model = loaded(entry, threads=threads)
+        model = model.with_thresholds({name: point.threshold for name, point in entry.points.items()})
+        file = entry.folder / "model.onnx"
+        content = file.read_bytes() if file.is_file() else None
+        given = mapped_imported(model, content, data, finding=finding, part=part, threads=threads)
+    return measured_faithfulness(given), given.notes
 
 
 def check_weights(entry: SiteEntry) -> int:

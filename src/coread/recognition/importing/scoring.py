@@ -9,7 +9,7 @@ import numpy as np
 from coread.core import Acquisition, Image, ImagePlane
 from coread.errors import InputError, NotApplicableError
 from coread.recognition.importing.imported import ImportedModel
-from coread.recognition.labelled import Part, read_labelled
+from coread.recognition.labelled import Labelled, Part, read_labelled
 from coread.recognition.metrics import bootstrap, classifier_figures
 from coread.recognition.operating import Scored, calibration_curve
 from coread.recognition.registry import Evaluation
@@ -31,6 +31,26 @@ def scored_imported(
         NotApplicableError: The model segments.
         InputError: No such output, or several and none named.
     """
+    labelled, finding, positive = labelled_for(model, data, finding=finding, part=part)
+    scores = [model.classify(_image(np.asarray(picture)))[finding] for picture in labelled.pictures]
+    return Scored(
+        finding,
+        labelled.name,
+        (labelled.labels == positive).astype(np.int64),
+        np.array(scores),
+        labelled.patients,
+        model.thresholds.get(finding),
+        labelled.left_out,
+    )
+
+
+def labelled_for(
+    model: ImportedModel, data: Path, *, finding: str | None = None, part: Part | None = None
+) -> tuple[Labelled, str, int]:
+    """Return labelled pictures, the output that is judged, and the label that is positive.
+
+    The arguments and errors are those of `scored_imported`.
+    """
     said = model.specification
     if not model.outputs:
         raise NotApplicableError(
@@ -46,17 +66,7 @@ def scored_imported(
             "name it with --finding",
         )
     labelled = read_labelled(data, said.outputs if exclusive else ("negative", finding), part=part)
-    positive = said.outputs.index(finding) if exclusive else 1
-    scores = [model.classify(_image(np.asarray(picture)))[finding] for picture in labelled.pictures]
-    return Scored(
-        finding,
-        labelled.name,
-        (labelled.labels == positive).astype(np.int64),
-        np.array(scores),
-        labelled.patients,
-        model.thresholds.get(finding),
-        labelled.left_out,
-    )
+    return labelled, finding, said.outputs.index(finding) if exclusive else 1
 
 
 def evaluate_scored(model: ImportedModel, found: Scored) -> Evaluation:

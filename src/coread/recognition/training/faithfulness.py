@@ -1,28 +1,55 @@
-"""How faithful the class-activation maps of `coread.recognition.cxr_pneumonia` are, for its card."""
+"""How faithful the heat maps of a classifier are: hidden and shown places, random weights, known places.
+
+Measured by `coread models evaluate NAME --data DATA --faithfulness`, for every model that shows a heat map
+and for imported classifiers; the figures of the package's own are on their cards.
+"""
 
 from __future__ import annotations
 
-import argparse
-import json
-import logging
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from coread.errors import DataError
 from coread.extras import require
-from coread.recognition.attribution import faithfulness, randomised_agreement
-from coread.recognition.cxr_pneumonia import SIZE, STEM, network, probability, read_films
+from coread.recognition.attribution import Score, faithfulness, pointing_game, randomised_agreement
 from coread.recognition.explain import cells_on_square
+from coread.recognition.inference import resample_linear
 from coread.recognition.metrics import Estimate, bootstrap_mean
-from coread.recognition.runtime import Network, load_card, read_weights
-from coread.recognition.training.pneumonia import read_pneumoniamnist, without_duplicates
 
-Films = NDArray[np.float32]
+Floats = NDArray[np.float32]
+Maps = Callable[[Floats], Floats]
 STEPS = 14
-logger = logging.getLogger(__name__)
+CELLS = 7
+SEEDS = (0, 1, 2)
+WEIGHTS = ("float32", "float16", "int8", "uint8")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mapped:
+    """Pictures on which a model finds something, and how it explains itself on them.
+
+    Attributes:
+        pictures: (n, channels, rows, columns) as `score` and `maps` take them.
+        groups: Patient of each; pictures of one patient are no independent evidence.
+        score: Of the finding, for a batch of pictures.
+        maps: (n, rows, columns) of a batch of pictures.
+        of_mixed: The same of networks whose weights lie in random order.
+        normal: (channels, rows, columns), a picture without the finding, by which places are hidden.
+        truths: (rows, columns) of bool where the finding is, or None where that is not known.
+        notes: What a reader of the figures should know.
+    """
+
+    pictures: Floats
+    groups: tuple[str, ...]
+    score: Score
+    maps: Maps
+    of_mixed: tuple[Maps, ...]
+    normal: Floats
+    truths: tuple[NDArray[np.bool_] | None, ...]
+    notes: tuple[str, ...] = ()
 
 
 def with_mixed_weights(content: bytes, seed: int) -> bytes:
@@ -30,6 +57,7 @@ def with_mixed_weights(content: bytes, seed: int) -> bytes:
 
     Raises:
         MissingExtraError: onnx is not installed.
+        DataError: It has no weights that could be mixed.
 
     References:
         Adebayo et al., Sanity checks for saliency maps, NeurIPS 2018.
@@ -37,98 +65,76 @@ def with_mixed_weights(content: bytes, seed: int) -> bytes:
     onnx = require("onnx", extra="train")
     model = onnx.load_from_string(content)
     rng = np.random.default_rng(seed)
+    mixed = 0
     for initialiser in model.graph.initializer:
         values = onnx.numpy_helper.to_array(initialiser)
-        if values.dtype != np.float32 or values.ndim < 2:
-            continue  # sizes of shapes, biases and limits
-        mixed = rng.permutation(values.ravel()).reshape(values.shape)
-        initialiser.CopyFrom(onnx.numpy_helper.from_array(mixed, initialiser.name))
+        if values.dtype.name not in WEIGHTS or values.ndim < 2:
+            continue  # sizes of shapes, biases, scales and limits
+        order = rng.permutation(values.ravel()).reshape(values.shape)
+        initialiser.CopyFrom(onnx.numpy_helper.from_array(order, initialiser.name))
+        mixed += 1
+    if not mixed:
+        raise DataError("a network without weights of two axes and more", "layers whose weights can be mixed")
     return bytes(model.SerializeToString())
 
 
-def maps_of(films: Films, model: Network) -> Films:
-    """Return the class-activation map (n, 28, 28) of films (n, 28, 28), as the reading page shows it."""
-    return np.stack([cells_on_square(r.activation, SIZE) for r in read_films(films, model)])
+def measured_faithfulness(given: Mapped, *, steps: int = STEPS) -> dict[str, Estimate]:
+    """Return the figures of a model's maps, means over pictures with intervals over patients.
 
-
-def measured_faithfulness(
-    films: Films, normal: Films, *, seeds: Sequence[int] = (0, 1, 2)
-) -> dict[str, Estimate]:
-    """Return deletion and insertion areas and the agreement with random weights, means over films.
-
-    Places are hidden by what lies there on a normal film. ``deletion_auc_random`` and
-    ``insertion_auc_random`` rank the 7 x 7 cells by chance: what a map that says nothing reaches.
-    ``deletion_auc_grey`` hides by the film's mean grey, which the network takes for pneumonia itself.
+    - ``map_deletion_auc``, ``map_insertion_auc``: areas under the score, as share of the picture's own, while
+      places are hidden by (put into) what lies there on a normal picture, most important first.
+    - the same with ``_random``: cells of a 7 x 7 grid in random order, what a map that says nothing reaches;
+      with ``_grey``: hidden by the picture's mean grey, which a network may take for anything.
+    - ``map_random_weights_agreement``: absolute rank correlation with the maps of networks of mixed weights;
+      near 1 a map shows the picture and not what was learnt.
+    - ``map_pointing_game``: share of pictures whose highest place lies in the outline of the finding, and
+      ``map_pointing_game_random``, the share of the picture that the outline takes; where outlines are known.
 
     Args:
-        films: (n, 28, 28) on which the model finds pneumonia.
-        normal: (28, 28), a film without it.
-        seeds: Of the networks whose weights are mixed.
+        given: Pictures and maps.
+        steps: Equal parts in which places are hidden.
 
     Raises:
-        MissingExtraError: onnx is not installed.
+        DataError: There is no picture on which the finding is found.
     """
-    model = network()
-
-    def score(batch: Films) -> NDArray[np.float64]:
-        return np.array([probability(r, model.settings).value for r in read_films(batch[:, 0], model)])
-
-    content = read_weights(f"{STEM}.onnx", load_card(STEM).weights or "")
-    others = [Network(with_mixed_weights(content, seed)) for seed in seeds]
-    found = maps_of(films, model)
-    random_maps = [maps_of(films, other) for other in others]
+    if not len(given.pictures):
+        raise DataError("no picture on which the model finds what it is asked for", "some that it finds")
+    found = given.maps(given.pictures)
+    mixed = [maps(given.pictures) for maps in given.of_mixed]
     rng = np.random.default_rng(0)
-    rows: dict[str, list[float]] = {}
-    for n, film in enumerate(films):
-        by_chance = cells_on_square(rng.random((7, 7)).astype(np.float32), SIZE)
-        grey = np.full_like(normal, film.mean())
-        ways = (("", found[n], normal), ("_random", by_chance, normal), ("_grey", found[n], grey))
+    rows: dict[str, list[tuple[str, float]]] = {}
+
+    def add(name: str, group: str, value: float) -> None:
+        rows.setdefault(name, []).append((group, value))
+
+    for n, (picture, group, truth) in enumerate(zip(given.pictures, given.groups, given.truths, strict=True)):
+        by_chance = _on(rng.random((CELLS, CELLS)).astype(np.float32), picture.shape[1:])
+        grey = np.broadcast_to(picture.mean(axis=(1, 2), keepdims=True), picture.shape)
+        ways = (("", found[n], given.normal), ("_random", by_chance, given.normal), ("_grey", found[n], grey))
         for ending, heat, hidden in ways:
-            areas = faithfulness(heat, film[None], score, baseline=hidden[None], steps=STEPS, batch=STEPS + 1)
-            rows.setdefault(f"deletion_auc{ending}", []).append(areas.deletion)
-            rows.setdefault(f"insertion_auc{ending}", []).append(areas.insertion)
-        agreement = [abs(randomised_agreement(found[n], maps[n])) for maps in random_maps]
-        rows.setdefault("random_weights_agreement", []).append(float(np.mean(agreement)))
-    return {name: bootstrap_mean(values, rng=np.random.default_rng(0)) for name, values in rows.items()}
+            areas = faithfulness(heat, picture, given.score, baseline=hidden, steps=steps, batch=steps + 1)
+            add(f"map_deletion_auc{ending}", group, areas.deletion)
+            add(f"map_insertion_auc{ending}", group, areas.insertion)
+        if mixed:
+            agreement = [abs(randomised_agreement(found[n], maps[n])) for maps in mixed]
+            add("map_random_weights_agreement", group, float(np.mean(agreement)))
+        if truth is not None and truth.any():
+            add("map_pointing_game", group, float(pointing_game(found[n], truth)))
+            add("map_pointing_game_random", group, float(truth.mean()))
+    return {name: _over_groups(values) for name, values in rows.items()}
 
 
-def films_found(data: Path) -> tuple[Films, Films]:
-    """Return validation films with pneumonia that the model calls so, and the mean normal training film.
-
-    Args:
-        data: ``pneumoniamnist.npz`` or any file with its ``train`` and ``val`` parts.
-    """
-    train = read_pneumoniamnist(data, "train")
-    given = without_duplicates(read_pneumoniamnist(data, "val"), train)
-    model = network()
-    readings = read_films(given.films, model)
-    top = model.settings["abstain_high"]
-    taken = [
-        label == 1 and reading.distances.max() <= 1 and probability(reading, model.settings).value >= top
-        for label, reading in zip(given.labels, readings, strict=True)
-    ]
-    chosen: Films = given.films[np.array(taken)]
-    normal: Films = train.films[train.labels == 0].mean(axis=0)
-    return chosen, normal
+def _on(cells: Floats, shape: Sequence[int]) -> Floats:
+    if shape[0] == shape[1]:
+        return cells_on_square(cells, shape[0])
+    return resample_linear(cells[None], shape)[0]
 
 
-def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
-    """Measure and print what the card says: ``python -m coread.recognition.training.faithfulness FILE``."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", type=Path)
-    parser.add_argument("--every", type=int, default=3, help="of the films, such as every third")
-    given = parser.parse_args(arguments)
-    films, normal = films_found(given.data)
-    films = films[:: given.every]
-    figures = measured_faithfulness(films, normal)
-    (alone,) = read_films(normal[None], network())
-    document: dict[str, Any] = {"films": len(films)}
-    document["normal_film"] = probability(alone, network().settings).value
-    document |= {name: {"value": e.value, "low": e.low, "high": e.high} for name, e in figures.items()}
-    logger.info("%s", json.dumps(document, indent=2))
-    return document
-
-
-if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    main()
+def _over_groups(values: Sequence[tuple[str, float]]) -> Estimate:
+    """The mean over pictures, its interval by drawing patients."""
+    of: dict[str, list[float]] = {}
+    for group, value in values:
+        of.setdefault(group, []).append(value)
+    means = [float(np.mean(some)) for some in of.values()]
+    interval = bootstrap_mean(means, rng=np.random.default_rng(0))
+    return Estimate(float(np.mean([value for _, value in values])), interval.low, interval.high)
