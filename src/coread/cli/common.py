@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 import time
 import traceback
@@ -113,6 +114,34 @@ def check_target(path: Path, *, force: bool) -> None:
         raise InputError(
             f"{path} is there already", "expected a new place to write to", "choose another, or add --force"
         )
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Tell what the disk refuses as an error of ours; where nothing can be made it is told at once.
+
+    Raises:
+        TransportError: The place can't be written to.
+    """
+    there = next(parent for parent in (path, *path.absolute().parents) if parent.exists())
+    if (there != path and not there.is_dir()) or not os.access(there, os.W_OK):
+        raise _unwritable(path, f"{there} is {'a file' if there.is_file() else 'not writable'}")
+    try:
+        yield
+    except OSError as error:
+        place = path if error.filename is None else Path(str(error.filename)).absolute()
+        whole = path.absolute()
+        if place not in (path, whole, *whole.parents) and whole.parent not in place.parents:
+            raise  # of a file that was read
+        raise _unwritable(path, str(error)) from error
+
+
+def _unwritable(path: Path, why: str) -> TransportError:
+    return TransportError(
+        f"{path} can't be written ({why})",
+        "a place that can be written to, with room",
+        "choose another with --out, or free it",
+    )
 
 
 @contextmanager

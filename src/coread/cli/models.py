@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Annotated, Any, cast, get_args
 
 import typer
 
-from coread.cli.common import Exit, Force, Json, Models, Out, check_target, print_json, say
+from coread.cli.common import Exit, Force, Json, Models, Out, check_target, print_json, say, writing
 from coread.cli.settings import load
 from coread.errors import CoreadError, InputError
 from coread.recognition import registry
@@ -255,32 +256,35 @@ def evaluate(
 
     Example: coread models evaluate cxr_pneumonia --data pneumoniamnist.npz --json
     """
-    if out is not None:
-        check_target(out, force=force)
-    folder = site_folder(models)
-    entry = site.site_entry(name, folder)
     if device not in get_args(Device):
         raise InputError(f"--device {device}", f"one of {', '.join(get_args(Device))}")
-    result = site.evaluate(
-        entry,
-        data,
-        finding=finding,
-        part=_part(part),
-        threads=threads,
-        read=_read_file,
-        device=cast("Device", device),
-    )
-    if faithfulness:
-        figures, notes = site.map_figures(entry, data, finding=finding, part=_part(part), threads=threads)
-        result = replace(result, metrics={**result.metrics, **figures}, notes=(*result.notes, *notes))
+    folder = site_folder(models)
+    entry = site.site_entry(name, folder)
+    with contextlib.ExitStack() as kept:
+        if out is not None:
+            check_target(out, force=force)
+            kept.enter_context(writing(out))  # before minutes of measuring
+        result = site.evaluate(
+            entry,
+            data,
+            finding=finding,
+            part=_part(part),
+            threads=threads,
+            read=_read_file,
+            device=cast("Device", device),
+        )
+        if faithfulness:
+            figures, notes = site.map_figures(entry, data, finding=finding, part=_part(part), threads=threads)
+            result = replace(result, metrics={**result.metrics, **figures}, notes=(*result.notes, *notes))
+        document = evaluation_document(result)
+        if out is not None:
+            import json as encoder
+
+            out.parent.mkdir(parents=True, exist_ok=True)
+            out.write_text(encoder.dumps(document, indent=2) + "\n", encoding="utf-8")
     if record:
         site.record_evaluation(name, folder, result, at=now())
         say(f"kept as the validation of {name} in {folder}")
-    document = evaluation_document(result)
-    if out is not None:
-        import json as encoder
-
-        out.write_text(encoder.dumps(document, indent=2) + "\n", encoding="utf-8")
     if json:
         print_json(document)
         return
@@ -420,6 +424,13 @@ def import_outside(
     folder = out or site_folder(None)
     if name in registry.MODELS:
         raise InputError(f"the name {name!r}", "one that no model of the package has", "choose another")
+    with writing(folder / name):
+        _import(source, name, card, folder, threads=threads, json=json, force=force)
+
+
+def _import(
+    source: Path, name: str, card: Path | None, folder: Path, *, threads: int, json: bool, force: bool
+) -> None:
     if card is None:
         draft = import_draft(source, name=name, out=folder, force=force)
         said = {"name": name, "folder": str(draft.folder), "weights": draft.weights}

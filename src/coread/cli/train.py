@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
 
 import typer
 
-from coread.cli.common import Force, Json, Quiet, check_target, print_json, progress_bar, say
+from coread.cli.common import Force, Json, Quiet, check_target, print_json, progress_bar, say, writing
 from coread.errors import CancelledError, InputError
 from coread.recognition.training import trainers
 from coread.recognition.training.loop import Device
@@ -93,15 +93,16 @@ def train(
     if not resume:
         check_target(out, force=force)
     try:
-        record = trainers.train_with(
-            settings,
-            out,
-            read=read_file,
-            resume=resume,
-            device=cast("Device", device),
-            threads=threads,
-            progress=lambda words: say(words, quiet=quiet),
-        )
+        with writing(out):
+            record = trainers.train_with(
+                settings,
+                out,
+                read=read_file,
+                resume=resume,
+                device=cast("Device", device),
+                threads=threads,
+                progress=lambda words: say(words, quiet=quiet),
+            )
     except KeyboardInterrupt:
         raise CancelledError(
             "stopped", "the training to run to its end", "the same command with --resume goes on"

@@ -229,7 +229,7 @@ def read_features(data: Path, part: Part | None = None) -> Shapes:
     Raises:
         DataError: The shapes are not solid arrays.
     """
-    labelled = read_labelled(data, CLASSES, part=part)
+    labelled = read_labelled(data, CLASSES, part=part, volumes=True)
     measured: list[dict[str, float]] = []
     left_out: dict[int, str] = {}
     for number, picture in enumerate(labelled.pictures):

@@ -54,7 +54,9 @@ class Labelled:
         )
 
 
-def read_labelled(path: Path, classes: Sequence[str], *, part: Part | None = None) -> Labelled:
+def read_labelled(
+    path: Path, classes: Sequence[str], *, part: Part | None = None, volumes: bool = False
+) -> Labelled:
     """Return labelled pictures of a file or a folder.
 
     Args:
@@ -65,18 +67,33 @@ def read_labelled(path: Path, classes: Sequence[str], *, part: Part | None = Non
         classes: Names of the classes in the order of their numbers.
         part: Which part of a ``.npz``; the first there of test, val, train where none is given. Pictures
             that also occur in the file's train part are left out of the others.
+        volumes: Whether a ``.npz`` holds volumes (slices, rows, columns) in place of pictures.
 
     Raises:
         InputError: There is nothing at the path.
-        DataError: The layout is none of these, or a label is none of the classes.
+        DataError: The layout is none of these, a label is none of the classes, or no picture can be used.
     """
     file = array_file(path)
     if file.is_dir():
         table = path / "labels.csv"
-        return _from_table(table, classes) if table.is_file() else _from_folders(path, classes)
+        return _usable(_from_table(table, classes) if table.is_file() else _from_folders(path, classes))
     if not file.is_file():
         raise InputError(f"nothing at {path}", "a .npz file or a folder of labelled pictures")
-    return _from_npz(file, part)
+    return _usable(_from_npz(file, part, classes, volumes=volumes))
+
+
+def _usable(read: Labelled) -> Labelled:
+    """Leave out pictures with values that are no numbers."""
+    reasons = {
+        n: "values that are no numbers"
+        for n, picture in enumerate(read.pictures)
+        if picture.dtype.kind == "f" and not np.isfinite(picture).all()
+    }
+    kept = read.without(reasons) if reasons else read
+    if not kept.pictures:
+        why = f": {kept.left_out[-1][0]}, {kept.left_out[-1][1]}" if kept.left_out else ""
+        raise DataError(f"{read.name} without a picture that can be used{why}", "one or more")
+    return kept
 
 
 def array_file(path: Path) -> Path:
@@ -96,8 +113,13 @@ def arrays_of(path: Path) -> Iterator[Mapping[str, NDArray[Any]]]:
     Raises:
         DataError: It is no such file, is damaged, or holds pickles.
     """
+    where = array_file(path)
+    if where.is_dir():
+        raise DataError(
+            f"{path.name} is a folder", "a .npz file with named arrays, or a folder with just one"
+        )
     try:
-        file = np.load(array_file(path), allow_pickle=False)
+        file = np.load(where, allow_pickle=False)
         if not isinstance(file, np.lib.npyio.NpzFile):
             raise DataError(f"{path.name} holds a single array", "a .npz file with named arrays")
         with file:
@@ -110,7 +132,7 @@ def arrays_of(path: Path) -> Iterator[Mapping[str, NDArray[Any]]]:
         raise DataError(f"{path.name} can't be read: {words}", "a .npz file without pickles") from error
 
 
-def _from_npz(path: Path, part: Part | None) -> Labelled:
+def _from_npz(path: Path, part: Part | None, classes: Sequence[str], *, volumes: bool) -> Labelled:
     with arrays_of(path) as file:
         there = [p for p in PARTS if f"{p}_images" in file and f"{p}_labels" in file]
         wanted = part or (there[0] if there else None)
@@ -125,6 +147,7 @@ def _from_npz(path: Path, part: Part | None) -> Labelled:
         train = file["train_images"] if wanted != "train" and "train_images" in file else images[:0]
     if len(images) != labels.size:
         raise DataError(f"{len(images)} pictures and {labels.size} labels", "one label for each picture")
+    _check_arrays(images, labels, classes, volumes=volumes)
     seen = {picture.tobytes() for picture in train}
     reasons = {n: "also in the train part" for n, p in enumerate(images) if p.tobytes() in seen}
     rows = tuple(str(n) for n in range(len(images)))
@@ -136,6 +159,25 @@ def _from_npz(path: Path, part: Part | None) -> Labelled:
         rows,
     )
     return everything.without(reasons)
+
+
+def _check_arrays(
+    images: NDArray[Any], labels: NDArray[Any], classes: Sequence[str], *, volumes: bool
+) -> None:
+    colours = images.ndim == 4 and images.shape[-1] in (3, 4)
+    if images.dtype.kind not in "biuf" or not (images.ndim == 4 if volumes else images.ndim == 3 or colours):
+        raise DataError(
+            f"images of shape {images.shape} and type {images.dtype}",
+            "volumes (cases, slices, rows, columns)" if volumes else "pictures (cases, rows, columns)",
+        )
+    numbers = labels.dtype.kind in "biuf" and bool(np.isin(labels, np.arange(len(classes))).all())
+    if not numbers:
+        strange = [value for value in np.unique(labels).tolist() if value not in range(len(classes))]
+        raise DataError(
+            f"the label {', '.join(map(str, strange[:3]))}",
+            f"{', '.join(f'{n} {name}' for n, name in enumerate(classes))}",
+            "number the classes as the model does",
+        )
 
 
 def _from_folders(folder: Path, classes: Sequence[str]) -> Labelled:

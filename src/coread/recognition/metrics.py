@@ -41,7 +41,11 @@ def auc(labels: ArrayLike, scores: ArrayLike) -> float:
     truth = np.asarray(labels) == 1
     cases, controls = int(truth.sum()), int((~truth).sum())
     if not cases or not controls:
-        raise InputError(f"{cases} cases and {controls} controls", "some of each for an ROC curve")
+        raise InputError(
+            f"{cases} cases and {controls} controls",
+            "some of each for an ROC curve",
+            "give data in which the finding is there in some and not in others",
+        )
     ranks = rankdata(np.asarray(scores, dtype=np.float64))
     return float((ranks[truth].sum() - cases * (cases + 1) / 2) / (cases * controls))
 

@@ -300,7 +300,11 @@ def read_card(path: Path) -> tuple[Card, dict[str, Any], str]:
     except (OSError, ValueError) as error:
         raise DataError(f"{path.name} can't be read ({error})", "a card as TOML") from error
     given = table.pop("import", {})
-    return card_from_table(table), given, text
+    try:
+        return card_from_table(table), given, text
+    except InputError as error:
+        todo = error.todo or f"fill {path.name}; without --card one to fill is written"
+        raise InputError(error.came, error.expected or "a card without gaps", todo) from error
 
 
 def load_imported(folder: Path, *, threads: int = 1, device: Device = "cpu") -> ImportedModel:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import shutil
 import tempfile
 import zipfile
 from collections.abc import Mapping
@@ -187,7 +186,7 @@ def _write(
         if threads is not None:
             load_imported(made, threads=threads)  # nothing is put in place that can't be read back
         if target.exists():
-            shutil.rmtree(target)
+            target.rename(Path(folder) / "before")  # goes with the temporary folder
         made.rename(target)
 
 

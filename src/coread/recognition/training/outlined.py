@@ -415,8 +415,11 @@ def _told_values(labels: Mapping[str, Any]) -> Iterator[tuple[str, tuple[int, ..
 def _patients(path: Path) -> dict[str, str]:
     if not path.is_file():
         return {}
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        rows = list(csv.DictReader(file))
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path.name} can't be read ({error})", "a table as CSV in UTF-8") from error
     if not rows or not {"case", "patient"} <= set(rows[0]):
         raise DataError(f"{path.name} without the columns case and patient", "case,patient")
     return {_stem(Path(row["case"])): row["patient"] for row in rows}
