@@ -36,7 +36,7 @@ SHARE_ALIKE = frozenset({"body_part", "hippocampus"})
 """Models whose weights were trained on CC BY-SA data and are under that licence, in a folder of their own."""
 
 
-APART = frozenset({"lung_fields", "lv_cine"})
+APART = frozenset({"breast_us", "lung_fields", "lv_cine"})
 """Models whose networks were each trained without some of the patients, and judge those when evaluated."""
 
 

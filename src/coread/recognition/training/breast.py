@@ -19,7 +19,8 @@ from sklearn.linear_model import LogisticRegression
 from coread.errors import DataError
 from coread.extras import require
 from coread.recognition.breast_pictures import CLASSES, Labelled, read_folder
-from coread.recognition.breast_us import SIDE, mask_on, squeezed
+from coread.recognition.breast_us import SIDE, known_as, mask_on, mass_outline, squeezed
+from coread.recognition.members import FOLDS_KEY
 from coread.recognition.metrics import auc, dice, expected_calibration_error
 from coread.recognition.operating import chosen_threshold
 from coread.recognition.training.checkpoint import Checkpoint
@@ -76,7 +77,6 @@ def trained_record(
     masks = np.stack([_squeezed_mask(p) for p in pictures])
     labels = np.array([p.label for p in pictures], dtype=np.int64)
     folds = patient_folds([p.group for p in pictures], plan.folds, plan.seed)
-    make = partial(encoded_unet, len(CLASSES))
     networks: list[Module] = []
     scores, overlaps = np.zeros((len(small), len(CLASSES))), np.full(len(small), np.nan)
     for fold in range(plan.folds):
@@ -86,19 +86,19 @@ def trained_record(
             masks[chosen],
             plan,
             plan.seed + fold,
-            network=make,
+            network=partial(encoded_unet, len(CLASSES)),
             classes=labels[chosen],
             checkpoint=checkpoint and checkpoint.named(f"network_{fold + 1}"),
         )
         networks.append(network)
         for number in np.flatnonzero(~chosen):
             with torch.no_grad():
-                said, score = network(torch.from_numpy(small[number])[None, None])
+                mask, score = _both_ways(network, torch.from_numpy(small[number])[None, None])
             scores[number] = score[0].numpy()
             truth = pictures[number].mask
             assert truth is not None
             if truth.any():
-                drawn = mask_on(torch.sigmoid(said)[0, 0].numpy(), truth.shape) >= 0.5
+                drawn = mass_outline(mask_on(mask[0, 0].numpy(), truth.shape))
                 overlaps[number] = dice(drawn, truth)
         told = auc(labels[~chosen] == 2, softmax(scores[~chosen], axis=1)[:, 2])
         overlap = np.nanmean(overlaps[~chosen])
@@ -110,6 +110,7 @@ def trained_record(
         "torch": torch.__version__,
         "numpy": np.__version__,
         "pictures": len(small),
+        FOLDS_KEY: {known_as(p.name): int(fold) for p, fold in zip(pictures, folds, strict=True)},
     }
     chances = softmax(scores / settings["temperature"], axis=1)
     record: dict[str, Any] = {
@@ -124,9 +125,16 @@ def trained_record(
             for p, row, overlap in zip(pictures, chances, overlaps, strict=True)
         },
     }
-    outputs = ("mask", "member_scores", "distances")
+    outputs = ("members", "member_scores", "distances")
     content = onnx_bytes(_shipped(networks, known), (1, SIDE, SIDE), "picture", outputs, settings, small=True)
     return content, record
+
+
+def _both_ways(network: Module, pictures: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the chance of the mask and the scores, averaged over the pictures and their mirror images."""
+    torch = require("torch", extra="train")
+    (mask, scores), (turned, others) = network(pictures), network(pictures.flip(3))
+    return (torch.sigmoid(mask) + torch.sigmoid(turned).flip(3)) / 2, (scores + others) / 2
 
 
 def _squeezed_mask(picture: Labelled) -> NDArray[np.bool_]:
@@ -229,12 +237,11 @@ def _shipped(networks: Sequence[Module], known: dict[str, Tensor]) -> Module:
                 self.register_buffer(name, value)
 
         def forward(self, picture: Tensor) -> tuple[Tensor, ...]:
-            said = [network(picture) for network in self.networks]
-            mask = torch.stack([torch.sigmoid(m) for m, _ in said]).mean(0)
+            said = [_both_ways(network, picture) for network in self.networks]
             standard = (_features(self.networks[0], picture) - self.mean) / self.spread
             far = torch.sqrt(((standard @ self.whitening) ** 2).sum(1))
             odds = torch.nn.functional.softplus(standard @ self.weights + self.offset)
             away = torch.stack([far, odds], 1) / self.limits
-            return mask, torch.stack([score for _, score in said], 1), away
+            return torch.cat([m for m, _ in said], 1), torch.stack([score for _, score in said], 1), away
 
     return Shipped()
