@@ -6,11 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image as Picture
 from scipy.special import softmax
 
 from coread.core import (
@@ -25,39 +23,27 @@ from coread.core import (
 )
 from coread.errors import DataError, NotApplicableError
 from coread.imaging.orientation import Orientation
+from coread.recognition.body_part_pictures import (
+    CLASSES,
+    OTHER,
+    WINDOW_HU,
+    Pictures,
+    prepared,
+    read_mednist,
+    windowed_slice,
+    wrong_pictures,
+)
 from coread.recognition.body_part_tags import PARTS, disagreement
 from coread.recognition.film import MODALITIES as FILMS
-from coread.recognition.film import grey
 from coread.recognition.labelled import Part, arrays_of, read_labelled
 from coread.recognition.metrics import Estimate, expected_calibration_error
 from coread.recognition.registry import Evaluation, weights_file
 from coread.recognition.runtime import Network, load_card, load_network
 
 STEM = "body_part"
-SIDE = 64
 SMALLEST = 20
-WINDOW_HU = (0.0, 350.0)
-CLASSES = tuple(PARTS)
 OUTPUTS = ("logits", "distances")
-OTHER = "Other"
 SHOWN_PART = CodedConcept("shown-part-probability", "99COREAD", "Probability of the body part shown")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Pictures:
-    """Pictures as the network takes them, with their class.
-
-    Attributes:
-        pictures: (n, 64, 64) float32 from 0 to 1.
-        labels: (n,) place in `CLASSES`; their number for what is none of them.
-        names: Of each picture.
-        groups: Pictures of one group may show the same patient.
-    """
-
-    pictures: NDArray[np.float32]
-    labels: NDArray[np.int64]
-    names: tuple[str, ...]
-    groups: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,32 +72,10 @@ def network(threads: int = 1) -> Network:
     return load_network(weights_file(STEM), load_card(STEM).weights or "", threads)
 
 
-def prepared(values: NDArray[Any]) -> NDArray[np.float32]:
-    """Return a picture of any size and depth at 64 x 64, its values from 0 to 1.
-
-    It is squeezed to a square as MedNIST's pictures are; the 0.5th and the 99.5th percentile become 0 and 1.
-    White is dense. A picture without contrast becomes all zeros.
-
-    Raises:
-        InputError: The values are not finite or not of a picture's shape.
-
-    Examples:
-        >>> prepared(np.arange(3000.0).reshape(50, 60)).shape
-        (64, 64)
-    """
-    source = Picture.fromarray(grey(values).astype(np.float32))
-    resized = source.resize((SIDE, SIDE), Picture.Resampling.BILINEAR, reducing_gap=3.0)
-    small = np.asarray(resized, dtype=np.float64)
-    low, high = (float(q) for q in np.percentile(small, (0.5, 99.5)))
-    if high - low <= 1e-6 * max(abs(low), abs(high), 1e-6):
-        return np.zeros((SIDE, SIDE), dtype=np.float32)
-    return np.clip((small - low) / (high - low), 0, 1).astype(np.float32)
-
-
 def axial_pictures(volume: Volume) -> NDArray[np.float32] | None:
     """Return the middle slice and those at a quarter and three quarters of a volume, ready for the network.
 
-    CT in HU is seen from 0 to 350 HU, as MedNIST's CT is, and what is not square is padded to a square.
+    CT in HU is seen through a soft-tissue window, and what is not square is padded to a square.
 
     Args:
         volume: On any grid.
@@ -124,20 +88,10 @@ def axial_pictures(volume: Volume) -> NDArray[np.float32] | None:
     up, back, left = turn.spacing_mm(volume.geometry)
     if values is None or up < 0.99 * max(back, left):
         return None
+    window = WINDOW_HU if volume.unit == "HU" else None
     count = len(values)
     places = [count // 4, count // 2, (3 * count) // 4] if count > 2 else [count // 2]
-    return np.stack([prepared(_slice(values[k], volume.unit, back, left)) for k in places])
-
-
-def _slice(values: NDArray[Any], unit: str, row_mm: float, column_mm: float) -> NDArray[np.float64]:
-    shown = values.astype(np.float64)
-    if unit == "HU":
-        shown = np.clip(shown, *WINDOW_HU)
-    height, width = shown.shape[0] * row_mm, shown.shape[1] * column_mm
-    more_rows = max(0, round((width - height) / row_mm))
-    more_columns = max(0, round((height - width) / column_mm))
-    margins = [(n // 2, n - n // 2) for n in (more_rows, more_columns)]
-    return np.pad(shown, margins, constant_values=float(shown.min()))
+    return np.stack([windowed_slice(values[k], (back, left), window) for k in places])
 
 
 def read_pictures(pictures: NDArray[np.float32], model: Network) -> tuple[PartReading, ...]:
@@ -240,36 +194,6 @@ def _measurement(source: Image | Volume, part: Sequence[PartReading]) -> Measure
     )
 
 
-def read_mednist(path: Path) -> Pictures:
-    """Return the pictures of a file with ``images``, ``labels``, ``files`` and ``classes`` as MedNIST has.
-
-    Raises:
-        DataError: It has others, or other classes.
-    """
-    with arrays_of(path) as file:
-        missing = {"images", "labels", "files", "classes"} - set(file)
-        if missing or tuple(file["classes"].tolist()) != CLASSES:
-            raise DataError(
-                f"{path.name} with {', '.join(sorted(file)) or 'no array'}",
-                f"arrays images, labels, files and classes, the last being {', '.join(CLASSES)}",
-            )
-        labels = file["labels"].reshape(-1).astype(np.int64)
-        pictures = np.stack([prepared(picture) for picture in file["images"]])
-        names = tuple(f"{CLASSES[n]}/{name}" for n, name in zip(labels, file["files"], strict=True))
-    return Pictures(pictures, labels, names, tuple(neighbours(name) for name in names))
-
-
-def neighbours(name: str, block: int = 400) -> str:
-    """Return the block of file numbers that a MedNIST picture lies in: neighbouring slices have such numbers.
-
-    Examples:
-        >>> neighbours("ChestCT/001821.jpeg")
-        'ChestCT/4'
-    """
-    part, _, file = name.rpartition("/")
-    return f"{part}/{int(file.split('.')[0]) // block}"
-
-
 def evaluate(data: Path, *, part: Part | None = None, threads: int = 1) -> Evaluation:
     """Return how often the part is right, how many pictures are refused, and how many wrong ones are caught.
 
@@ -288,9 +212,9 @@ def evaluate(data: Path, *, part: Part | None = None, threads: int = 1) -> Evalu
             raise DataError("the train part", "pictures that the network doesn't know")
         seen = [n for n in range(len(pictures.names)) if pictures.names[n] not in apart]
         left_out += tuple((pictures.names[n], "the network was trained or set with it") for n in seen)
-        pictures = _chosen(pictures, np.setdiff1d(np.arange(len(pictures.names)), seen))
-    valid = _chosen(pictures, np.flatnonzero(pictures.labels < len(CLASSES)))
-    other = _chosen(pictures, np.flatnonzero(pictures.labels == len(CLASSES)))
+        pictures = pictures.chosen(np.setdiff1d(np.arange(len(pictures.names)), seen))
+    valid = pictures.chosen(np.flatnonzero(pictures.labels < len(CLASSES)))
+    other = pictures.chosen(np.flatnonzero(pictures.labels == len(CLASSES)))
     metrics: dict[str, Estimate] = {}
     if len(valid.names):
         metrics |= _figures(valid, model)
@@ -319,15 +243,6 @@ def _labelled(data: Path, part: Part | None) -> tuple[Pictures, str, tuple[tuple
     read = read_labelled(data, (*CLASSES, OTHER), part=part)
     pictures = np.stack([prepared(picture) for picture in read.pictures])
     return Pictures(pictures, read.labels, read.rows, read.patients), read.name, read.left_out
-
-
-def _chosen(pictures: Pictures, places: NDArray[np.intp]) -> Pictures:
-    return Pictures(
-        pictures.pictures[places],
-        pictures.labels[places],
-        tuple(pictures.names[n] for n in places),
-        tuple(pictures.groups[n] for n in places),
-    )
 
 
 def _read_all(pictures: NDArray[np.float32], model: Network) -> list[PartReading]:
@@ -372,20 +287,3 @@ def grouped(
     samples = [figure(np.concatenate([rows[number] for number in numbers])) for numbers in drawn]
     low, high = (float(q) for q in np.quantile(samples, (0.025, 0.975)))
     return Estimate(figure(np.arange(len(of))), low, high)
-
-
-def wrong_pictures(
-    pictures: NDArray[np.float32], generator: np.random.Generator
-) -> dict[str, NDArray[np.float32]]:
-    """Return pictures of no part, made of pictures (n, 64, 64): inverted, a detail of them, noise.
-
-    A detail is a square of a fifth to two fifths of the side at a random place, enlarged.
-    """
-    sides = generator.integers(SIDE // 5, 2 * SIDE // 5 + 1, size=len(pictures))
-    rows, columns = (generator.integers(0, SIDE - sides + 1) for _ in range(2))
-    details = [p[r : r + n, c : c + n] for p, n, r, c in zip(pictures, sides, rows, columns, strict=True)]
-    return {
-        "inverted": np.stack([prepared(1 - picture) for picture in pictures]),
-        "detail": np.stack([prepared(detail) for detail in details]),
-        "noise": np.stack([prepared(noise) for noise in generator.normal(size=pictures.shape)]),
-    }

@@ -1,48 +1,54 @@
-"""Training of `coread.recognition.body_part` from MedNIST: six parts of the body, and what is none of them.
+"""Training of `coread.recognition.body_part`: six parts of the body, and what is none of them.
 
-What is no such part is made from the training pictures and from nothing; no foreign picture is used, so that
-real ones (ultrasound, cardiac and brain MR, mammograms) remain a test.
+MedNIST has all six parts; `part_sources` adds chest and abdominal CT in Hounsfield units seen through many
+windows, head CT, chest films, and MR of brain, heart and spine as what is none of the parts. A
+first stage has MedNIST and simulated trunks alone; its network is measured on all the other sets, which it
+was trained without: what the next hospital may expect. A second stage goes on with these sets.
 """
 
 from __future__ import annotations
 
 import logging
-import math
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from coread.core import Volume
 from coread.extras import require
-from coread.recognition.body_part import CLASSES, OUTPUTS, SIDE, Pictures, read_mednist
+from coread.recognition.body_part import axial_pictures, believed, grouped, read_pictures
+from coread.recognition.body_part_pictures import CLASSES, SIDE, Pictures, read_mednist
+from coread.recognition.metrics import Estimate
+from coread.recognition.runtime import Network
 from coread.recognition.training.export import onnx_bytes
-from coread.recognition.training.films import Change, changed, gaussian_blur, stretched
-from coread.recognition.training.gate import outliers
+from coread.recognition.training.films import Change
 from coread.recognition.training.loop import Steps
-from coread.recognition.training.networks import film_channels, residual_block
+from coread.recognition.training.part_network import (
+    known_features,
+    part_network,
+    shipped_network,
+    temperature,
+)
+from coread.recognition.training.part_shown import half_coarser, seen_otherwise, shown_batch
+from coread.recognition.training.part_sources import (
+    SOURCES,
+    as_analysed,
+    mednist_file,
+    read_sources,
+    volumes,
+)
+from coread.recognition.training.part_trunk import simulated_trunks
 
 logger = logging.getLogger(__name__)
 Progress = Callable[[str], None]
 Tensor = Any
 Module = Any
-Generator = Any
-
-CHEST_CT, HAND, HEAD_CT = (CLASSES.index(name) for name in ("ChestCT", "Hand", "HeadCT"))
-WRONG = {
-    "inverted": 0.03,
-    "detail": 0.08,
-    "texture": 0.04,
-    "shapes": 0.03,
-    "turned": 0.03,
-    "tones": 0.06,
-    "stripped": 0.06,
-    "echo": 0.03,
-    "mixed": 0.04,
-}
-"""What is made that is no part, and which share of a batch becomes it."""
+OUTPUTS = ("logits", "distances")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,9 +56,21 @@ class Plan:
     """How the network is trained.
 
     Attributes:
-        alike: Correlation from which two pictures stay together, whatever their numbers.
-        shares: Of the training, the validation and the test part.
-        steps: Of the optimiser.
+        alike: Correlation from which two pictures of MedNIST stay together, whatever their numbers.
+        shares: Of the training, the validation and the test part of MedNIST.
+        validation: Share of the patients of other sets that sets temperature and limits, where a set has
+            twenty or more.
+        none: Share of pictures that are none of the parts in a batch, before wrong ones are made.
+        foreign: Share of other sets among the pictures of a part.
+        tuning_foreign: The same in the second stage.
+        simulated: How many slices of trunks are simulated for each stage.
+        noise_hu: Their noise at most in the first and in the second stage.
+        domes: Part of the simulated chests that show the liver, in each stage. MedNIST calls such slices
+            abdomen and noisy abdomens of a chest examination chest: the second stage doesn't gainsay it.
+        views: In how many windows each slice of CT is shown.
+        steps: Of the first stage, on MedNIST and simulated trunks alone.
+        tuning: Of the second, with the other sets.
+        tuning_rate: Highest learning rate of these.
         batch: Pictures a step; two fifths of them are made wrong.
         rate: Highest learning rate of the one-cycle schedule.
         width: Of the network.
@@ -64,8 +82,18 @@ class Plan:
 
     alike: float = 0.95
     shares: tuple[float, float, float] = (0.6, 0.2, 0.2)
-    steps: int = 1100
-    batch: int = 96
+    validation: float = 0.2
+    none: float = 0.1
+    foreign: float = 0.35
+    tuning_foreign: float = 0.2
+    simulated: int = 2000
+    noise_hu: tuple[float, float] = (45.0, 12.0)
+    domes: tuple[float, float] = (0.2, 0.0)
+    views: int = 6
+    steps: int = 1250
+    tuning: int = 850
+    tuning_rate: float = 3e-3
+    batch: int = 80
     rate: float = 4e-3
     width: int = 16
     change: Change = field(
@@ -73,9 +101,32 @@ class Plan:
             log_scale=0.3, shift=0.2, angle=0.2, log_gamma=0.9, contrast=0.35, noise=0.05, erase=0.2
         )
     )
-    draws: int = 6
-    refused: float = 0.025
+    draws: int = 4
+    refused: float = 0.018
     seed: int = 20261125
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pool:
+    """Pictures that a network is made from.
+
+    Attributes:
+        pictures: All of them.
+        sources: (n,) set of each; ``mednist`` for MedNIST.
+        parts: (n,) 0 for training, 1 for validation, 2 for the test part.
+    """
+
+    pictures: Pictures
+    sources: NDArray[np.str_]
+    parts: NDArray[np.int64]
+
+    def known(self, part: int) -> NDArray[np.intp]:
+        """Return the places of the pictures of a part of the body that lie in a part of the data."""
+        return np.flatnonzero((self.parts == part) & (self.pictures.labels < len(CLASSES)))
+
+    def kinds(self, places: NDArray[np.intp]) -> NDArray[np.int64]:
+        """Return a number for each part of the body and whether MedNIST shows it."""
+        return np.asarray(2 * self.pictures.labels[places] + (self.sources[places] == "mednist"))
 
 
 def groups(pictures: Pictures, *, alike: float) -> NDArray[np.int64]:
@@ -117,382 +168,200 @@ def dealt(
     return parts
 
 
-def coarser(pictures: Tensor, side: int) -> Tensor:
-    """Return pictures that went through a smaller size."""
+def pool(mednist: Pictures, others: Mapping[str, Pictures], plan: Plan) -> Pool:
+    """Return the pictures of MedNIST and of other sets, dealt into parts by patient."""
+    pictures = Pictures.joined([mednist, *others.values()])
+    sources = np.repeat(["mednist", *others], [len(mednist.names), *(len(o.names) for o in others.values())])
+    parts = [dealt(mednist.labels, groups(mednist, alike=plan.alike), plan.shares, plan.seed)]
+    for name, other in others.items():
+        number = np.unique(np.asarray(other.groups), return_inverse=True)[1].astype(np.int64)
+        few = number.max() < 19 or name == "simulated"
+        shares = (1.0, 0.0) if few else (1 - plan.validation, plan.validation)
+        parts.append(dealt(other.labels, number, shares, plan.seed))
+    return Pool(pictures, sources, np.concatenate(parts))
+
+
+def simulated_pictures(plan: Plan, stage: int) -> Pictures:
+    """Return simulated slices of chests and abdomens on CT, in equal parts, for the stage 0 or 1."""
     torch = require("torch", extra="train")
-    resize = torch.nn.functional.interpolate
-    small = resize(pictures, size=(side, side), mode="bilinear", antialias=True)
-    return resize(small, size=pictures.shape[2:], mode="bilinear", align_corners=False)
+    generator = torch.Generator().manual_seed(plan.seed)
+    lungs = torch.arange(plan.simulated) % 2 == 0
+    settings = {"noise_hu": plan.noise_hu[stage], "domes": plan.domes[stage]}
+    parts = [simulated_trunks(some, SIDE, generator, **settings) for some in lungs.split(100)]
+    labels = np.where(lungs.numpy(), CLASSES.index("ChestCT"), CLASSES.index("AbdomenCT"))
+    names = tuple(f"simulated/{n}" for n in range(plan.simulated))
+    return Pictures(torch.cat(parts)[:, 0].numpy(), labels, names, names)
 
 
-def seen_otherwise(pictures: Tensor, generator: Generator, change: Change) -> Tensor:
-    """Return pictures as other machines, windows and sizes would show them."""
-    torch = require("torch", extra="train")
-    count = len(pictures)
+def chances(known: Pool, places: NDArray[np.intp], *, none: float, foreign: float) -> NDArray[np.float64]:
+    """Return how likely each picture is drawn.
 
-    def drawn(low: float, high: float) -> Tensor:
-        return (torch.rand(count, generator=generator) * (high - low) + low).view(-1, 1, 1, 1)
-
-    pictures = stretched(changed(pictures, generator, change))
-    floor = torch.clamp(drawn(-0.25, 0.25), min=0)  # a window that begins higher
-    pictures = torch.clamp(pictures - floor, min=0)
-    roof = 1 - torch.clamp(drawn(-0.3, 0.3), min=0)  # or ends lower
-    return stretched(torch.minimum(pictures, roof * pictures.amax((2, 3), keepdim=True)))
-
-
-def half_coarser(pictures: Tensor, generator: Generator) -> Tensor:
-    """Return pictures, about half of them gone through a smaller size; right and wrong ones alike.
-
-    Were only the right ones coarser, sharpness alone would tell them apart.
+    The six parts are drawn equally often, MedNIST and the other sets by `foreign`, these equally often.
     """
-    torch = require("torch", extra="train")
-    side = int(torch.randint(22, SIDE + 1, (1,), generator=generator))
-    chosen = torch.rand(len(pictures), 1, 1, 1, generator=generator) < 0.5
-    return torch.where(chosen, coarser(pictures, side), pictures)
-
-
-def wrong(pictures: Tensor, labels: Tensor, kind: str, generator: Generator) -> Tensor:
-    """Return pictures of no part that is known, of one kind of `WRONG`, made from (n, 1, side, side)."""
-    torch = require("torch", extra="train")
-    count = len(pictures)
-    if kind == "turned":
-        fits = torch.where((labels != HAND) & (labels != CHEST_CT))[0]
-        chosen = fits[torch.randint(len(fits), (count,), generator=generator)] if len(fits) else None
-        quarter = int(torch.randint(1, 4, (1,), generator=generator))
-        return pictures if chosen is None else torch.rot90(pictures[chosen], quarter, (2, 3))
-    if kind == "tones":
-        return _tones(pictures, generator)
-    if kind == "stripped":
-        return _stripped(pictures, labels, generator)
-    if kind == "echo":
-        return _echo(pictures, generator)
-    if kind == "mixed":
-        return _mixed(pictures, labels, generator)
-    if kind == "inverted":
-        return 1 - pictures
-    return outliers(pictures, kind, generator)
-
-
-def _tones(pictures: Tensor, generator: Generator) -> Tensor:
-    """Return pictures whose tones don't rise: what is densest becomes dark, as bone is on MR."""
-    torch = require("torch", extra="train")
-    count = len(pictures)
-    knots = torch.rand(count, 6, generator=generator)
-    knots[:, 0] *= 0.1
-    knots[:, 5] *= 0.4
-    peak = torch.randint(1, 5, (count,), generator=generator)
-    knots[torch.arange(count), peak] = 0.7 + 0.3 * torch.rand(count, generator=generator)
-    place = _above_ground(pictures).flatten(1) * 5
-    low = place.floor().clamp(max=4).long()
-    share = place - low
-    toned = knots.gather(1, low) * (1 - share) + knots.gather(1, low + 1) * share
-    return stretched(toned.view_as(pictures))
-
-
-def _above_ground(pictures: Tensor) -> Tensor:
-    """Return pictures whose ground, a tenth of their range, is black."""
-    return ((pictures - 0.1) / 0.9).clamp(0, 1)
-
-
-def _echo(pictures: Tensor, generator: Generator) -> Tensor:
-    """Return pictures like ultrasound: speckle, layers, fading with depth, dark bodies, some sectors."""
-    torch = require("torch", extra="train")
-    count, _, side, _ = pictures.shape
-    resize = torch.nn.functional.interpolate
-
-    def drawn(low: float, high: float) -> Tensor:
-        return (torch.rand(count, generator=generator) * (high - low) + low).view(-1, 1, 1, 1)
-
-    def smooth(rows: int, columns: int) -> Tensor:
-        noise = torch.rand(count, 1, rows, columns, generator=generator)
-        return resize(noise, size=(side, side), mode="bicubic", align_corners=False).clamp(0, 1)
-
-    layers = 0.15 + smooth(int(torch.randint(5, 14, (1,), generator=generator)), 3)
-    speckle = -torch.log(torch.rand(count, 1, side, side, generator=generator).clamp(min=1e-4))
-    speckle = resize(speckle, size=(side, side // 2), mode="area") if side % 2 == 0 else speckle
-    speckle = resize(speckle, size=(side, side), mode="bilinear", align_corners=False)
-    line = torch.linspace(-1, 1, side)
-    down, across = line.view(1, 1, -1, 1), line.view(1, 1, 1, -1)
-    echo = layers * speckle ** drawn(0.3, 1.0) * torch.exp(-drawn(-0.3, 1.2) * (down + 1))
-    body = ((across - drawn(-0.5, 0.5)) / drawn(0.15, 0.5)) ** 2
-    body = body + ((down - drawn(-0.6, 0.5)) / drawn(0.1, 0.4)) ** 2
-    dark = (body < 1) & (drawn(0, 1) < 0.7)
-    echo = torch.where(dark, echo * drawn(0.0, 0.5), echo)
-    sector = (across.abs() < 0.15 + drawn(0.3, 0.6) * (down + 1)) | (drawn(0, 1) < 0.7)
-    return stretched(torch.where(sector, echo, torch.zeros_like(echo)) ** drawn(0.4, 1.0))
-
-
-def _stripped(pictures: Tensor, labels: Tensor, generator: Generator) -> Tensor:
-    """Return heads whose skull is dark, as on MR; other pictures with tones that don't rise."""
-    torch = require("torch", extra="train")
-    heads = torch.where(labels == HEAD_CT)[0]
-    if not len(heads):
-        return _tones(pictures, generator)
-    count = len(pictures)
-    heads = _above_ground(pictures[heads[torch.randint(len(heads), (count,), generator=generator)]])
-
-    def drawn(low: float, high: float) -> Tensor:
-        return (torch.rand(count, generator=generator) * (high - low) + low).view(-1, 1, 1, 1)
-
-    skull = torch.nn.functional.max_pool2d((heads > drawn(0.6, 0.85)).float(), 3, stride=1, padding=1)
-    inside = torch.where(skull > 0, torch.clamp(drawn(-0.3, 0.3), min=0) * heads, heads)
-    return stretched(stretched(inside) ** drawn(0.4, 1.3))
-
-
-def _mixed(pictures: Tensor, labels: Tensor, generator: Generator) -> Tensor:
-    """Return pictures put together of halves of two parts of the body."""
-    torch = require("torch", extra="train")
-    count, _, side, _ = pictures.shape
-    other = torch.randperm(count, generator=generator)
-    line = torch.arange(side) < side // 2
-    left, top = line.view(1, 1, 1, -1), line.view(1, 1, -1, 1)
-    kind = torch.randint(0, 2, (count,), generator=generator).view(-1, 1, 1, 1)
-    put = stretched(torch.where(torch.where(kind == 0, left, top), pictures, pictures[other]))
-    return torch.where((labels == labels[other]).view(-1, 1, 1, 1), 1 - put, put)
-
-
-def with_soft_tissue(pictures: Tensor, generator: Generator) -> Tensor:
-    """Return chests on CT with simulated soft tissue between their bones.
-
-    MedNIST shows chests through a window in which hardly more than bone and contrast agent is seen. Wall,
-    heart and mediastinum are drawn around two dark lungs, in the box that the bright pixels fill.
-
-    Args:
-        pictures: (n, 1, side, side) of the class ChestCT.
-        generator: Source of randomness.
-    """
-    torch = require("torch", extra="train")
-    count, _, side, _ = pictures.shape
-    line = torch.arange(side).float()
-
-    def drawn(low: float, high: float) -> Tensor:
-        return (torch.rand(count, generator=generator) * (high - low) + low).view(-1, 1, 1)
-
-    def along(axis: int) -> Tensor:
-        """Coordinates from -1 to 1 between the first and the last hundredth of what is bright."""
-        share = torch.clamp(pictures[:, 0] - 0.2, min=0).sum(axis).cumsum(1)
-        share = share / share[:, -1:].clamp(min=1e-6)
-        first, last = (share < 0.01).sum(1, keepdim=True), (share < 0.99).sum(1, keepdim=True)
-        half = (last - first).clamp(min=side // 4) / 2
-        return (line - (first + last) / 2) / half
-
-    x, y = along(1)[:, None, :], along(2)[:, :, None]
-
-    def ellipse(column: Tensor, row: Tensor, width: Tensor, height: Tensor, power: Tensor) -> Tensor:
-        return ((x - column) / width).abs() ** power + ((y - row) / height).abs() ** power < 1
-
-    body = ellipse(
-        drawn(-0.05, 0.05), drawn(-0.05, 0.05), drawn(0.95, 1.15), drawn(0.95, 1.15), drawn(2, 3.5)
-    )
-    level = drawn(0.15, 0.6)
-    soft = torch.where(body, level, 0.0)
-    row, high = drawn(-0.15, 0.1), drawn(0.45, 0.72)
-    for sign in (-1, 1):
-        wide = drawn(0.28, 0.42)
-        lung = ellipse(sign * (0.1 + wide + drawn(-0.06, 0.06)), row, wide, high, drawn(1.6, 2.4))
-        soft = torch.where(lung, 0.0, soft)
-    heart = ellipse(
-        drawn(-0.1, 0.25), drawn(-0.4, 0.1), drawn(0.15, 0.42), drawn(0.15, 0.45), drawn(1.8, 2.4)
-    )
-    soft = torch.where(heart, level * drawn(0.9, 1.6), soft)
-    noise = 1 + 0.1 * torch.randn(soft.shape, generator=generator)
-    return torch.maximum(pictures, gaussian_blur((soft * noise)[:, None], 0.6, 2)).clamp(0, 1)
-
-
-def part_network(width: int) -> Module:
-    """Return a residual network for 64 x 64 pictures with the six parts and what is none as outputs."""
-    torch = require("torch", extra="train")
-    nn = torch.nn
-
-    class PartNetwork(nn.Module):  # type: ignore[misc, name-defined]
-        def __init__(self) -> None:
-            super().__init__()
-            self.features = nn.Sequential(
-                nn.Conv2d(2, width, 3, padding=1, stride=2, bias=False),
-                nn.BatchNorm2d(width),
-                nn.ReLU(),
-                residual_block(width, width, shrink=False),
-                residual_block(width, 2 * width, shrink=True),
-                residual_block(2 * width, 4 * width, shrink=True),
-                residual_block(4 * width, 4 * width, shrink=False),
-            )
-            self.dropout = nn.Dropout(0.2)
-            self.head = nn.Linear(4 * width, len(CLASSES) + 1)
-
-        def pooled(self, pictures: Tensor) -> Tensor:
-            return self.features(film_channels(pictures)).mean((2, 3))
-
-        def forward(self, pictures: Tensor) -> Tensor:
-            return self.head(self.dropout(self.pooled(pictures)))
-
-    return PartNetwork()
+    labels, sources = known.pictures.labels[places], known.sources[places]
+    weights = np.zeros(len(places))
+    for label in np.unique(labels):
+        here = labels == label
+        names = [str(name) for name in np.unique(sources[here])]
+        strange = [name for name in names if name != "mednist"]
+        of_label = none if label == len(CLASSES) else (1 - none) / len(CLASSES)
+        own = 0.0 if "mednist" not in names else 1 - foreign if strange else 1.0
+        for name in names:
+            share = own if name == "mednist" else (1 - own) / len(strange)
+            chosen = here & (sources == name)
+            weights[chosen] = of_label * share / np.count_nonzero(chosen)
+    return weights
 
 
 def trained_network(
-    pictures: NDArray[np.float32],
-    labels: NDArray[np.int64],
-    plan: Plan,
-    progress: Progress = logger.info,
+    known: Pool, plan: Plan, progress: Progress = logger.info, *, start: Module | None = None
 ) -> Module:
-    """Return a network trained on pictures (n, side, side) and on wrong ones made from them.
+    """Return a network trained on the training part of a pool and on wrong pictures made from it.
 
     Convolutions run in bfloat16, which saves a third of the time.
+
+    Args:
+        known: What it is trained on.
+        plan: How.
+        progress: Told in words what is done.
+        start: Network to go on from, by `Plan.tuning`; it is left as it is. From nothing without one.
     """
     torch = require("torch", extra="train")
     torch.manual_seed(plan.seed)
     generator = torch.Generator().manual_seed(plan.seed)
-    source, truth = torch.from_numpy(pictures)[:, None], torch.from_numpy(labels)
-    network = part_network(plan.width).to(memory_format=torch.channels_last)
-    steps = Steps(network, plan.steps, rate=plan.rate, decay=5e-3, rise=0.15)
+    places = np.flatnonzero(known.parts == 0)
+    foreign = plan.foreign if start is None else plan.tuning_foreign
+    weights = torch.from_numpy(chances(known, places, none=plan.none, foreign=foreign))
+    source = torch.from_numpy(known.pictures.pictures[places])[:, None]
+    truth = torch.from_numpy(known.pictures.labels[places])
+    network = part_network(plan.width) if start is None else deepcopy(start)
+    network = network.to(memory_format=torch.channels_last)
+    count, rate = (plan.steps, plan.rate) if start is None else (plan.tuning, plan.tuning_rate)
+    steps = Steps(network, count, rate=rate, decay=5e-3, rise=0.15)
     network.train()
-    for step in range(plan.steps):
-        chosen = torch.randint(len(source), (plan.batch,), generator=generator)
+    for step in range(count):
+        chosen = torch.multinomial(weights, plan.batch, replacement=True, generator=generator)
         shown, wanted = shown_batch(source[chosen], truth[chosen], generator, plan.change)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             logits = network(shown)
         loss = torch.nn.functional.cross_entropy(logits.float(), wanted, label_smoothing=0.02)
         steps.take(loss)
         if step % 100 == 99:
-            progress(f"step {step + 1} of {plan.steps}: loss {float(loss.detach()):.3f}")
+            progress(f"step {step + 1} of {count}: loss {float(loss.detach()):.3f}")
     return network.eval()
-
-
-def shown_batch(
-    pictures: Tensor, labels: Tensor, generator: Generator, change: Change
-) -> tuple[Tensor, Tensor]:
-    """Return changed pictures, a third of them turned into wrong ones, and their class."""
-    torch = require("torch", extra="train")
-    pictures = with_chests(pictures, labels, generator)
-    shown = seen_otherwise(pictures, generator, change)
-    wanted = labels.clone()
-    drawn, edge = torch.rand(len(shown), generator=generator), 0.0
-    for kind, share in WRONG.items():
-        places = torch.where((drawn >= edge) & (drawn < edge + share))[0]
-        edge += share
-        if len(places):
-            shown[places] = wrong(shown[places], labels[places], kind, generator)
-            wanted[places] = len(CLASSES)
-    return half_coarser(shown, generator), wanted
-
-
-def with_chests(pictures: Tensor, labels: Tensor, generator: Generator) -> Tensor:
-    """Return pictures, half of the chests on CT with simulated soft tissue."""
-    torch = require("torch", extra="train")
-    chosen = torch.where((labels == CHEST_CT) & (torch.rand(len(labels), generator=generator) < 0.5))[0]
-    out = pictures.clone()
-    if len(chosen):
-        out[chosen] = with_soft_tissue(pictures[chosen], generator)
-    return out
-
-
-def shipped_network(network: Module, means: Tensor, whitening: Tensor) -> Module:
-    """Return what is exported: logits, and distances over their limits (all 1 yet).
-
-    Args:
-        network: As `trained_network` gives it.
-        means: (6, features) of the pooled features of each part.
-        whitening: (features, features): lower factor of the inverse covariance around these means.
-    """
-    torch = require("torch", extra="train")
-
-    class Shipped(torch.nn.Module):  # type: ignore[misc, name-defined]
-        def __init__(self) -> None:
-            super().__init__()
-            self.network = network.to(memory_format=torch.contiguous_format)
-            self.register_buffer("means", means.float())
-            self.register_buffer("whitening", whitening.float())
-            self.register_buffer("limits", torch.ones(3))
-
-        def forward(self, picture: Tensor) -> tuple[Tensor, ...]:
-            pooled = self.network.pooled(picture)
-            logits = self.network.head(pooled)
-            away = (pooled[:, None] - self.means) @ self.whitening
-            distance = torch.sqrt((away * away).sum(2)).amin(1)
-            parts = logits[:, : len(CLASSES)]
-            # a softplus keeps the odds of none of the parts positive and in their order
-            odds = torch.nn.functional.softplus(logits[:, len(CLASSES)] - torch.logsumexp(parts, 1))
-            doubt = 1 - torch.softmax(parts, 1).amax(1)
-            return logits, torch.stack([distance, odds, doubt], 1) / self.limits
-
-    return Shipped().eval()
-
-
-def known_features(network: Module, pictures: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Return means of each part and whitening of the network's features on pictures (n, 1, side, side)."""
-    torch = require("torch", extra="train")
-    with torch.no_grad():
-        features = torch.cat([network.pooled(part) for part in pictures.split(256)]).double()
-    means = torch.stack([features[labels == label].mean(0) for label in range(len(CLASSES))])
-    around = torch.cov((features - means[labels]).T)
-    ridge = 1e-3 * around.diagonal().mean() * torch.eye(len(around), dtype=torch.float64)
-    return means, torch.linalg.cholesky(torch.linalg.inv(around + ridge))
-
-
-def temperature(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
-    """Return what logits are to be divided by so that their likelihood is largest.
-
-    References:
-        Guo et al., On calibration of modern neural networks, ICML 2017.
-    """
-    from scipy.optimize import minimize_scalar
-    from scipy.special import log_softmax
-
-    def loss(log: float) -> float:
-        return -float(log_softmax(logits / math.exp(log), axis=1)[np.arange(len(labels)), labels].mean())
-
-    return math.exp(float(minimize_scalar(loss, bounds=(-3.0, 3.0), method="bounded").x))
 
 
 def trained_record(
     data: Path, plan: Plan, *, threads: int = 1, progress: Progress = logger.info
 ) -> tuple[bytes, dict[str, Any]]:
-    """Return the weights and a record with the accuracy on the part kept apart."""
+    """Return the weights and a record with the figures of sets that networks were trained without.
+
+    Args:
+        data: Folder with MedNIST and the other sets, as `part_sources` names them.
+        plan: How to train.
+        threads: Of torch.
+        progress: Told in words what is done.
+
+    Raises:
+        InputError: The path is no such folder.
+    """
     torch = require("torch", extra="train")
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True)
-    pictures = read_mednist(data)
-    parts = dealt(pictures.labels, groups(pictures, alike=plan.alike), plan.shares, plan.seed)
-    seen = parts == 0
-    network = trained_network(pictures.pictures[seen], pictures.labels[seen], plan, progress)
-    return assembled(network, pictures, parts, plan)
+    mednist = read_mednist(mednist_file(data))
+    others = read_sources(data, seed=plan.seed, views=plan.views)
+    progress("MedNIST and simulated trunks alone")
+    known = pool(mednist, {"simulated": simulated_pictures(plan, 0)}, plan)
+    start = trained_network(known, plan, progress)
+    content, _ = assembled(deepcopy(start), known, plan)
+    figures = figures_of_others(data, Network(content, threads=threads))
+    progress("with all sets")
+    known = pool(mednist, {**others, "simulated": simulated_pictures(plan, 1)}, plan)
+    content, record = assembled(trained_network(known, plan, progress, start=start), known, plan)
+    record["metrics"] = {name: asdict(figure) for name, figure in figures.items()}
+    return content, record
 
 
-def assembled(
-    trained: Module, pictures: Pictures, parts: NDArray[np.int64], plan: Plan
-) -> tuple[bytes, dict[str, Any]]:
+def figures_of_others(data: Path, network: Network) -> dict[str, Estimate]:
+    """Return what a network says of the sets beside MedNIST, drawn over patients.
+
+    Args:
+        data: Folder of the data.
+        network: Trained without these sets.
+    """
+    figures: dict[str, Estimate] = {}
+    for name in SOURCES:
+        shown = as_analysed(data, name)
+        for label in np.unique(shown.labels):
+            some = shown.chosen(np.flatnonzero(shown.labels == label))
+            readings = read_pictures(some.pictures, network)
+            unknown = np.array([not reading.known for reading in readings])
+            if label == len(CLASSES):
+                figures[f"caught_{name}_left_out"] = grouped(partial(_mean, unknown), some.groups)
+                continue
+            right = np.array([reading.part == CLASSES[label] for reading in readings])
+            stem = f"{name}_{CLASSES[label].lower()}_left_out"
+            figures[f"accuracy_{stem}"] = grouped(partial(_mean, right), some.groups)
+            figures[f"wrong_{stem}"] = grouped(partial(_mean, ~right & ~unknown), some.groups)
+            figures[f"refused_{stem}"] = grouped(partial(_mean, unknown), some.groups)
+        if SOURCES[name].part is None:
+            figures[f"volumes_wrong_{name}_left_out"] = _volumes_wrong(volumes(data, name), network)
+    return figures
+
+
+def _volumes_wrong(scans: Sequence[Volume], network: Network) -> Estimate:
+    """How many volumes, by the vote of their slices, are taken for the neighbouring part."""
+    wrong = []
+    for scan in scans:
+        shown = axial_pictures(scan)
+        part = believed(read_pictures(shown, network)) if shown is not None else ()
+        wanted = "ChestCT" if scan.acquisition.body_part == "CHEST" else "AbdomenCT"
+        wrong.append(bool(part) and part[0].part != wanted)
+    return grouped(partial(_mean, np.array(wrong)), [str(n) for n in range(len(wrong))])
+
+
+def _mean(values: NDArray[np.bool_], rows: NDArray[np.intp]) -> float:
+    return float(values[rows].mean())
+
+
+def assembled(trained: Module, known: Pool, plan: Plan) -> tuple[bytes, dict[str, Any]]:
     """Return a network as a file; its temperature and limits come from the validation part."""
     torch = require("torch", extra="train")
     generator = torch.Generator().manual_seed(plan.seed)
 
-    def of(part: int, draws: int) -> tuple[Tensor, Tensor]:
-        """As many pictures as they are as changed ones."""
-        source = torch.from_numpy(pictures.pictures[parts == part])[:, None]
-        truth = torch.from_numpy(pictures.labels[parts == part])
+    def of(part: int, draws: int) -> tuple[Tensor, NDArray[np.intp]]:
+        """As many pictures as they are as changed ones, and their places."""
+        places = known.known(part)
+        source = torch.from_numpy(known.pictures.pictures[places])[:, None]
         other = [
-            half_coarser(
-                seen_otherwise(with_chests(source, truth, generator), generator, plan.change), generator
-            )
-            for _ in range(draws)
+            half_coarser(seen_otherwise(source, generator, plan.change), generator) for _ in range(draws)
         ]
-        return torch.cat([source] * draws + other), truth.repeat(2 * draws)
+        return torch.cat([source] * draws + other), np.tile(places, 2 * draws)
 
-    network = shipped_network(trained, *known_features(trained, *of(0, 2)))
-    shown, labels = of(1, plan.draws)
+    shown, places = of(0, 1)
+    kinds = torch.from_numpy(known.kinds(places))
+    network = shipped_network(trained, *known_features(trained, shown, kinds))
+    shown, places = of(1, plan.draws)
     with torch.no_grad():
         logits, distances = (torch.cat(p) for p in zip(*(network(p) for p in shown.split(256)), strict=True))
         network.limits.copy_(torch.quantile(distances, 1 - plan.refused, dim=0))
     parts_only = logits[:, : len(CLASSES)].double().numpy()
+    mednist = known.sources == "mednist"
+    unseen = np.flatnonzero(mednist & (known.parts == 2))
     settings = {
         "seed": plan.seed,
         "torch": torch.__version__,
         "numpy": np.__version__,
-        "temperature": temperature(parts_only, labels.numpy()),
-        "pictures": [int(np.count_nonzero(parts == part)) for part in range(3)],
-        "unseen": sorted(pictures.names[n] for n in np.flatnonzero(parts == 2)),
+        "temperature": temperature(parts_only, known.pictures.labels[places]),
+        "pictures": {
+            str(name): [int(np.count_nonzero((known.sources == name) & (known.parts == p))) for p in range(3)]
+            for name in dict.fromkeys(known.sources)
+        },
+        "unseen": sorted(known.pictures.names[n] for n in unseen),
     }
     with torch.no_grad():
-        said = network(torch.from_numpy(pictures.pictures[parts == 2])[:, None])
-    right = said[0][:, : len(CLASSES)].argmax(1).numpy() == pictures.labels[parts == 2]
+        said = network(torch.from_numpy(known.pictures.pictures[unseen])[:, None])
+    right = said[0][:, : len(CLASSES)].argmax(1).numpy() == known.pictures.labels[unseen]
     record = {
         "settings": settings,
         "limits": network.limits.tolist(),
