@@ -32,6 +32,9 @@ from coread.recognition.runtime import Network, load_card, load_network
 
 STEM = "hippocampus"
 BOX = (48, 64, 48)
+"""Largest crop, in voxels up, back and left."""
+FIELD = (40, 56, 40)
+"""What the network sees: the middle of the crop. All labels of the data set lie in it."""
 SMALLEST = (20, 36, 24)
 SPACING_MM = (0.95, 1.05)
 ANTERIOR = CodedConcept("hippocampus-ant", "99COREAD", "Anterior part of hippocampus")
@@ -83,21 +86,27 @@ def standardised(values: NDArray[Any]) -> NDArray[np.float32]:
     return np.asarray((cut - cut.mean()) / max(float(cut.std()), 1e-9), dtype=np.float32)
 
 
-def _margins(shape: tuple[int, ...]) -> list[tuple[int, int]]:
-    return [
-        ((side - size) // 2, side - size - (side - size) // 2) for side, size in zip(BOX, shape, strict=True)
-    ]
+def fielded(values: NDArray[Any]) -> NDArray[Any]:
+    """Return the middle of an array with `FIELD`'s shape, zeros where it has nothing."""
+    return _middle(values, FIELD)
 
 
-def boxed(values: NDArray[Any]) -> NDArray[Any]:
-    """Return an array no larger than `BOX` in the middle of one of that shape, zeros around it."""
-    return np.pad(values, _margins(values.shape))
+def unfielded(values: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    """Return an array of a shape that has one of `FIELD`'s where `fielded` took it from, zeros elsewhere."""
+    return _middle(values, shape)
 
 
-def unboxed(values: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
-    """Return the middle of an array of `BOX`'s shape: what `boxed` put there."""
-    low = [before for before, _ in _margins(shape)]
-    return values[tuple(slice(start, start + size) for start, size in zip(low, shape, strict=True))]
+def _middle(values: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    """Cut and pad so that the voxel at half of each side, rounded down, stays there."""
+    offsets = [side // 2 - size // 2 for side, size in zip(shape, values.shape, strict=True)]
+    whole = np.zeros(shape, dtype=values.dtype)
+    into, out = [], []
+    for offset, side, size in zip(offsets, shape, values.shape, strict=True):
+        first, last = max(offset, 0), min(offset + size, side)
+        into.append(slice(first, last))
+        out.append(slice(first - offset, last - offset))
+    whole[tuple(into)] = values[tuple(out)]
+    return whole
 
 
 def is_crop(volume: Volume) -> bool:
@@ -120,10 +129,12 @@ def label_probability(values: NDArray[Any], model: Network) -> NDArray[np.float3
 
     Args:
         values: (slices, rows, columns) no larger than `BOX`, slices going up, rows back, columns to the left.
+            What lies outside `FIELD` is background.
         model: As `network` gives it.
     """
-    said = model.run({"volume": boxed(standardised(values))[None, None]})["probability"][0]
-    return np.stack([unboxed(part, values.shape) for part in said])
+    said = model.run({"volume": fielded(standardised(values))[None, None]})["probability"][0]
+    parts = np.stack([unfielded(part, values.shape) for part in said[1:]])
+    return np.concatenate([1 - parts.sum(axis=0, keepdims=True), parts])
 
 
 def believed_labels(

@@ -225,6 +225,7 @@ def test_networks_run_wherever_their_input_is() -> None:
         (networks.film_network(4, 3, side=64), (2, 1, 64, 64)),
         (unet.unet(4, 3), (2, 1, 32, 32)),
         (unet3d.unet(4, 3), (2, 1, 8, 16, 16)),
+        (unet3d.fine_unet((4, 6, 8), 3), (2, 1, 8, 12, 16)),
     ):
         with OneDevice():
             out = network.to("meta")(torch.zeros(shape, device="meta"))
@@ -296,17 +297,17 @@ def test_a_network_of_pictures_goes_on_where_it_stopped(
 def test_onnx_equals_torch_on_a_simulated_hippocampus() -> None:
     """Two steps on simulated crops, then the file beside the network on other simulated crops."""
     rng = np.random.default_rng(0)
-    grid = np.stack(np.mgrid[: hippocampus.BOX[0], : hippocampus.BOX[1], : hippocampus.BOX[2]])
+    grid = np.stack(np.mgrid[: hippocampus.FIELD[0], : hippocampus.FIELD[1], : hippocampus.FIELD[2]])
     volumes, labels = [], []
     for _ in range(6):
-        centre = np.array(hippocampus.BOX) / 2 + rng.uniform(-3, 3, 3)
+        centre = np.array(hippocampus.FIELD) / 2 + rng.uniform(-3, 3, 3)
         away = np.sqrt(
             (((grid - centre[:, None, None, None]) / np.array([6, 14, 7])[:, None, None, None]) ** 2).sum(0)
         )
         label = np.where(away < 1, np.where(grid[1] < centre[1], 1, 2), 0)
         volumes.append((0.8 * (label > 0) + rng.normal(0, 0.5, away.shape)).astype(np.float32))
         labels.append(label)
-    plan = hippocampus.Plan(epochs=1, batch=2, width=8)
+    plan = hippocampus.Plan(epochs=1, batch=2, widths=(8, 12, 16), window=(16, 24, 16))
     networks = [
         hippocampus.trained_unet(
             volumes[:4], labels[:4], dataclasses.replace(plan, seed=seed), lambda words: None
@@ -318,10 +319,61 @@ def test_onnx_equals_torch_on_a_simulated_hippocampus() -> None:
         plain = [torch.softmax(network(shown), 1).numpy() for network in networks]
         turned = [torch.softmax(network(shown.flip(4)), 1).numpy()[..., ::-1] for network in networks]
     expected = (plain[0] + plain[1] + turned[0] + turned[1]) / 4
-    content = hippocampus.exported(hippocampus.mean_probability(networks), {"seed": 1})
-    got = Network(content).run({"volume": shown.numpy()})["probability"]
+    shipped = hippocampus.mean_probability(networks)
+    whole, small = (hippocampus.exported(shipped, {"seed": 1}, small=small) for small in (False, True))
+    got = Network(whole).run({"volume": shown.numpy()})["probability"]
     np.testing.assert_allclose(got, expected, atol=1e-4)
-    assert expected.std() > 1e-3  # not the same everywhere
+    assert expected.std() > 1e-2  # not the same everywhere
+    assert len(small) < len(whole)
+    got = Network(small).run({"volume": shown.numpy()})["probability"]
+    np.testing.assert_allclose(got, expected, atol=0.02)  # weights of 8 bits
+
+
+def _ball(radius: float, size: tuple[int, int, int] = (40, 40, 40)):
+    axes = [torch.arange(n) - (n - 1) / 2 for n in size]
+    away = sum(axis**2 for axis in torch.meshgrid(*axes, indexing="ij")) ** 0.5
+    return (away < radius).float()[None, None]
+
+
+@needs_torch
+def test_untouched_windows_keep_every_voxel() -> None:
+    """Shifted by whole voxels: the window is found again in the volume, as it was or mirrored."""
+    rng = torch.Generator().manual_seed(0)
+    masks = (torch.rand(6, 2, 16, 20, 16, generator=rng) < 0.3).float()
+    plan = unet3d.WindowChange(window=(8, 10, 8), shift=3.0, untouched=1.0)
+    _, wanted = unet3d.changed_windows(masks[:, :1], masks, rng, plan)
+    places = set()
+    for mask, window in zip(masks, wanted, strict=True):
+        cut = mask.unfold(1, 8, 1).unfold(2, 10, 1).unfold(3, 8, 1).movedim(0, 3)
+        found = [
+            (*place, turned)
+            for turned, sought in enumerate((window, window.flip(3)))
+            for place in torch.isclose(cut, sought, atol=1e-4).flatten(3).all(3).nonzero().tolist()
+        ]
+        assert len(found) == 1
+        assert all(abs(n - middle) <= 3 for n, middle in zip(found[0], (4, 5, 4), strict=False))
+        places.add(tuple(found[0]))
+    assert len(places) == 6
+
+
+@needs_torch
+def test_changed_windows_move_values_and_masks_alike_and_keep_volumes() -> None:
+    """A ball turned is the same ball; zoomed and bent it has another volume, and its values go with it."""
+    ball = _ball(10.0).repeat(8, 1, 1, 1, 1)
+    values = 4 * ball - 1
+    turned = unet3d.WindowChange(window=(32, 32, 32), shift=4.0, log_scale=0.0, bend=0.0, untouched=0.0)
+    _, wanted = unet3d.changed_windows(values, ball, torch.Generator().manual_seed(1), turned)
+    volumes = wanted.sum((1, 2, 3, 4)) / ball[0].sum()
+    assert volumes.tolist() == pytest.approx([1.0] * 8, rel=0.02)
+    assert ((wanted > 0.01) & (wanted < 0.99)).any()  # soft at its surface
+    moved = dataclasses.replace(turned, log_scale=0.15, bend=1.0)
+    shown, wanted = unet3d.changed_windows(values, ball, torch.Generator().manual_seed(1), moved)
+    volumes = wanted.sum((1, 2, 3, 4)) / ball[0].sum()
+    assert float(volumes.std()) > 0.05
+    for seen, truth in zip(shown, wanted, strict=True):
+        assert float(torch.corrcoef(torch.stack([seen.ravel(), truth.ravel()]))[0, 1]) > 0.9
+    again, _ = unet3d.changed_windows(values, ball, torch.Generator().manual_seed(1), moved)
+    assert torch.equal(again, shown)
 
 
 def test_patients_are_on_one_side() -> None:

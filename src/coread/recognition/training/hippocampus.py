@@ -11,14 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from coread.errors import InputError
 from coread.extras import require
-from coread.recognition.hippocampus import BOX, boxed, read_pairs, standardised, unboxed
+from coread.recognition.hippocampus import FIELD, LABELS, Case, fielded, read_pairs, standardised, unfielded
 from coread.recognition.metrics import dice
 from coread.recognition.training.checkpoint import Checkpoint, Deal, kept_steps
 from coread.recognition.training.export import onnx_bytes
 from coread.recognition.training.loop import Steps
 from coread.recognition.training.unet import patient_folds
-from coread.recognition.training.unet3d import VolumeChange, changed_pair, unet
+from coread.recognition.training.unet3d import WindowChange, changed_windows, fine_unet
 
 logger = logging.getLogger(__name__)
 Progress = Callable[[str], None]
@@ -27,26 +28,35 @@ Module = Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan(VolumeChange):
+class Plan(WindowChange):
     """How the networks are trained.
 
     Attributes:
         parts: The volumes are dealt into this many parts; the first is kept for the figures.
-        networks: Trained on the same volumes from seeds that follow each other; their mean is shipped.
+        networks: Each is trained without one of the other parts, from seeds that follow each other; their
+            mean is shipped.
         epochs: Passes over the training volumes; the last weights are kept.
         batch: Volumes a step.
         rate: Highest learning rate of the one-cycle schedule.
-        width: Channels of the first level; the others have 1.5 and 2 times as many.
+        decay: Weight decay.
+        widths: Channels of each level.
         seed: Of everything.
     """
 
     parts: int = 5
     networks: int = 2
-    epochs: int = 28
+    epochs: int = 36
     batch: int = 4
-    rate: float = 6e-3
-    width: int = 24
+    rate: float = 5e-3
+    decay: float = 0.01
+    widths: tuple[int, ...] = (16, 32, 64, 96)
     seed: int = 20261125
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.networks < self.parts:
+            raise InputError(
+                f"networks={self.networks} for {self.parts} parts", "at least 1, fewer than parts"
+            )
 
 
 def trained_unet(
@@ -56,34 +66,35 @@ def trained_unet(
     progress: Progress = logger.info,
     checkpoint: Checkpoint | None = None,
 ) -> Module:
-    """Return a network trained on standardised volumes and label maps of `BOX`'s shape.
+    """Return a network trained on standardised volumes and label maps of `FIELD`'s shape.
 
-    The loss is cross-entropy plus one minus the mean soft Dice of both labels. Convolutions run in
-    bfloat16, which halves the time.
+    It learns on windows of them, whose labels are resampled linearly. The loss is cross-entropy plus one
+    minus the mean soft Dice of both labels. Convolutions run in bfloat16, which halves the time.
     """
     torch = require("torch", extra="train")
     torch.manual_seed(plan.seed)
     generator = torch.Generator().manual_seed(plan.seed)
     source = torch.from_numpy(np.stack(volumes))[:, None]
-    truth = torch.from_numpy(np.stack(labels).astype(np.uint8))
+    drawn = np.stack(labels)
+    truth = torch.from_numpy(np.stack([drawn == label for label in LABELS], axis=1).astype(np.float32))
     layout = torch.channels_last_3d
-    network = unet(plan.width, 3).to(memory_format=layout)
+    network = fine_unet(plan.widths, 1 + len(LABELS)).to(memory_format=layout)
     count = plan.epochs * max(len(source) // plan.batch, 1)
-    steps = Steps(network, count, rate=plan.rate, decay=1e-3, rise=0.2)
+    steps = Steps(network, count, rate=plan.rate, decay=plan.decay, rise=0.2)
     network.train()
     deal = Deal(len(source), plan.batch, generator)
     parts = {"network": network, "steps": steps, "deal": deal}
     for step in kept_steps(count, parts, generator, checkpoint):
         chosen = deal.next()
-        shown, wanted = changed_pair(source[chosen], truth[chosen], generator, plan)
+        shown, wanted = changed_windows(source[chosen], truth[chosen], generator, plan)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             logits = network(shown.contiguous(memory_format=layout))
         logits = logits.float()
         said = torch.softmax(logits, 1)[:, 1:]
-        there = torch.stack([wanted == 1, wanted == 2], 1).float()
-        overlap = (said * there).sum((0, 2, 3, 4))
-        both = said.sum((0, 2, 3, 4)) + there.sum((0, 2, 3, 4))
-        loss = torch.nn.functional.cross_entropy(logits, wanted)
+        overlap = (said * wanted).sum((0, 2, 3, 4))
+        both = said.sum((0, 2, 3, 4)) + wanted.sum((0, 2, 3, 4))
+        everything = torch.cat([1 - wanted.sum(1, keepdim=True), wanted], 1)
+        loss = torch.nn.functional.cross_entropy(logits, everything)
         loss = loss + (1 - (2 * overlap + 1) / (both + 1)).mean()
         steps.take(loss)
         if step % 40 == 39:
@@ -99,34 +110,34 @@ def trained_record(
     progress: Progress = logger.info,
     checkpoint: Checkpoint | None = None,
 ) -> tuple[bytes, dict[str, Any]]:
-    """Return the weights and a record with the Dice of each volume of the part kept apart."""
+    """Return the weights and a record with the Dice of each volume of the part kept apart.
+
+    The record's ``validation`` has the Dice of each network on the part that it was trained without: what to
+    choose a plan by.
+    """
     torch = require("torch", extra="train")
     torch.set_num_threads(threads)
     cases = read_pairs(data)
     parts = patient_folds([case.name for case in cases], plan.parts, plan.seed)
-    seen = [case for case, part in zip(cases, parts, strict=True) if part]
-    unseen = [case for case, part in zip(cases, parts, strict=True) if not part]
-    volumes = [boxed(standardised(case.values)) for case in seen]
-    labels = [boxed(case.labels) for case in seen]
-    networks = [
-        trained_unet(
-            volumes,
-            labels,
-            replace(plan, seed=plan.seed + number),
+    networks, validation = [], []
+    for number in range(1, 1 + plan.networks):
+        seen = [case for case, part in zip(cases, parts, strict=True) if part not in (0, number)]
+        network = trained_unet(
+            [fielded(standardised(case.values)) for case in seen],
+            [fielded(case.labels) for case in seen],
+            replace(plan, seed=plan.seed + number - 1),
             progress,
-            checkpoint and checkpoint.named(f"network_{number + 1}"),
+            checkpoint and checkpoint.named(f"network_{number}"),
         )
-        for number in range(plan.networks)
-    ]
+        beside = [case for case, part in zip(cases, parts, strict=True) if part == number]
+        reached = np.mean(list(dice_of(mean_probability([network]), beside).values()), axis=0)
+        progress(f"network {number}: Dice {reached[0]:.4f}, {reached[1]:.4f} on the part left out")
+        validation.append(reached.tolist())
+        networks.append(network)
     shipped = mean_probability(networks)
-    scores: dict[str, tuple[float, float]] = {}
-    for case in unseen:
-        with torch.no_grad():
-            said = shipped(torch.from_numpy(boxed(standardised(case.values)))[None, None])[0].argmax(0)
-        drawn = unboxed(said.numpy(), case.labels.shape)
-        scores[case.name] = (dice(drawn == 1, case.labels == 1), dice(drawn == 2, case.labels == 2))
+    scores = dice_of(shipped, [case for case, part in zip(cases, parts, strict=True) if not part])
     means = np.mean(list(scores.values()), axis=0)
-    progress(f"Dice anterior {means[0]:.4f}, posterior {means[1]:.4f} on {len(unseen)} volumes not seen")
+    progress(f"Dice anterior {means[0]:.4f}, posterior {means[1]:.4f} on {len(scores)} volumes not seen")
     settings = {
         "seed": plan.seed,
         "torch": torch.__version__,
@@ -138,8 +149,21 @@ def trained_record(
         "dice_anterior": float(means[0]),
         "dice_posterior": float(means[1]),
         "dice_of": {name: list(pair) for name, pair in scores.items()},
+        "validation": validation,
     }
     return exported(shipped, settings), record
+
+
+def dice_of(network: Module, cases: Sequence[Case]) -> dict[str, tuple[float, float]]:
+    """Return the anterior and the posterior Dice of each case by name; `network` gives probabilities."""
+    torch = require("torch", extra="train")
+    scores: dict[str, tuple[float, float]] = {}
+    for case in cases:
+        with torch.no_grad():
+            said = network(torch.from_numpy(fielded(standardised(case.values)))[None, None])[0].argmax(0)
+        drawn = unfielded(said.numpy(), case.labels.shape)
+        scores[case.name] = (dice(drawn == 1, case.labels == 1), dice(drawn == 2, case.labels == 2))
+    return scores
 
 
 def mean_probability(networks: Sequence[Module]) -> Module:
@@ -161,6 +185,12 @@ def mean_probability(networks: Sequence[Module]) -> Module:
     return Probability()
 
 
-def exported(network: Module, settings: dict[str, Any]) -> bytes:
-    """Return the ONNX file: ``volume`` (n, 1, *BOX) to ``probability`` (n, 3, *BOX)."""
-    return onnx_bytes(network, (1, *BOX), "volume", ("probability",), settings)
+def exported(network: Module, settings: dict[str, Any], *, small: bool = True) -> bytes:
+    """Return the ONNX file: ``volume`` (n, 1, *FIELD) to ``probability`` (n, 3, *FIELD).
+
+    Args:
+        network: As `mean_probability` gives it.
+        settings: Kept in the file's metadata.
+        small: Keep weights as 8-bit numbers.
+    """
+    return onnx_bytes(network, (1, *FIELD), "volume", ("probability",), settings, small=small)
