@@ -196,6 +196,7 @@ def test_wrong_pictures_are_as_many_and_other(kind: str) -> None:
 
 
 @needs_torch
+@pytest.mark.slow
 def test_a_short_training_leaves_weights_and_figures_of_sets_left_out(tmp_path: Path, images: Path) -> None:
     changes = {"steps": 2, "tuning": 2, "batch": 16, "draws": 1, "views": 1, "simulated": 40}
     record = train_to("body_part", images, tmp_path, changes=changes, threads=1, progress=lambda _: None)
