@@ -35,7 +35,7 @@ def subject(heat: np.ndarray, *, groups: tuple[str, ...] = ("a", "b", "c"), **mo
     given = {
         "pictures": pictures,
         "groups": groups,
-        "score": lambda batch: batch[:, 0][(slice(None), *REGION)].mean(axis=(1, 2)),
+        "score_of": lambda n: lambda batch: batch[:, 0][(slice(None), *REGION)].mean(axis=(1, 2)),
         "maps": lambda batch: np.stack([heat.astype(np.float32)] * len(batch)),
         "of_mixed": (),
         "normal": np.zeros((1, SIDE, SIDE), np.float32),

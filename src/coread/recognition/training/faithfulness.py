@@ -32,10 +32,11 @@ class Mapped:
     """Pictures on which a model finds something, and how it explains itself on them.
 
     Attributes:
-        pictures: (n, channels, rows, columns) as `score` and `maps` take them.
+        pictures: (n, channels, rows, columns) as scores and `maps` take them.
         groups: Patient of each; pictures of one patient are no independent evidence.
-        score: Of the finding, for a batch of pictures.
-        maps: (n, rows, columns) of a batch of pictures.
+        score_of: Given the number of a picture: the score of the finding for a batch of versions of it,
+            by the networks that judge this picture.
+        maps: (n, rows, columns) of these pictures.
         of_mixed: The same of networks whose weights lie in random order.
         normal: (channels, rows, columns), a picture without the finding, by which places are hidden.
         truths: (rows, columns) of bool where the finding is, or None where that is not known.
@@ -44,7 +45,7 @@ class Mapped:
 
     pictures: Floats
     groups: tuple[str, ...]
-    score: Score
+    score_of: Callable[[int], Score]
     maps: Maps
     of_mixed: tuple[Maps, ...]
     normal: Floats
@@ -108,11 +109,12 @@ def measured_faithfulness(given: Mapped, *, steps: int = STEPS) -> dict[str, Est
         rows.setdefault(name, []).append((group, value))
 
     for n, (picture, group, truth) in enumerate(zip(given.pictures, given.groups, given.truths, strict=True)):
+        score = given.score_of(n)
         by_chance = _on(rng.random((CELLS, CELLS)).astype(np.float32), picture.shape[1:])
         grey = np.broadcast_to(picture.mean(axis=(1, 2), keepdims=True), picture.shape)
         ways = (("", found[n], given.normal), ("_random", by_chance, given.normal), ("_grey", found[n], grey))
         for ending, heat, hidden in ways:
-            areas = faithfulness(heat, picture, given.score, baseline=hidden, steps=steps, batch=steps + 1)
+            areas = faithfulness(heat, picture, score, baseline=hidden, steps=steps, batch=steps + 1)
             add(f"map_deletion_auc{ending}", group, areas.deletion)
             add(f"map_insertion_auc{ending}", group, areas.insertion)
         if mixed:

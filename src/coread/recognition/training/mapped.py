@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -14,7 +14,7 @@ from PIL import Image as Picture
 from coread.core import ImagePlane
 from coread.errors import DataError, InputError, NotApplicableError
 from coread.recognition import breast_us, cxr_pneumonia
-from coread.recognition.attribution import occlusion
+from coread.recognition.attribution import Score, occlusion
 from coread.recognition.breast_pictures import read_folder
 from coread.recognition.explain import cells_on_square
 from coread.recognition.importing import ImportedModel
@@ -28,6 +28,8 @@ from coread.recognition.training.pneumonia import read_pneumoniamnist, without_d
 
 PICTURES = 104
 """At most so many pictures of a model of the package, evenly spread over those there are."""
+MASSES = 60
+"""At most so many pictures of masses."""
 IMPORTED = 30
 """The same of an imported one, whose maps take many runs of its network."""
 
@@ -67,7 +69,7 @@ def mapped_pneumonia(data: Path) -> Mapped:
     return Mapped(
         films[:, None],
         tuple(str(n) for n in range(len(films))),
-        score,
+        lambda n: score,
         maps_of(model),
         tuple(maps_of(Network(content)) for content in _mixed("cxr_pneumonia")),
         normal[None],
@@ -83,19 +85,14 @@ def mapped_pneumonia(data: Path) -> Mapped:
 def mapped_breast(data: Path) -> Mapped:
     """Return pictures with an outlined mass on which the model finds one, each with its map of the mass.
 
+    A picture of the training data is judged and explained by the one network that was trained without it.
+
     Args:
         data: A folder that `coread.recognition.breast_pictures.read_folder` reads, with masks.
     """
-    model, side = breast_us.network(), breast_us.SIDE
+    model, side = breast_us.network(1), breast_us.SIDE
     found = read_folder(data).pictures
-
-    def score(batch: Floats) -> NDArray[np.float64]:
-        return np.array([1 - r.chances[0] for r in breast_us.read_pictures(list(batch[:, 0]), model)])
-
-    def maps_of(network: Network) -> Maps:
-        return lambda batch: np.stack([r.mask for r in breast_us.read_pictures(list(batch[:, 0]), network)])
-
-    normal = [breast_us.squeezed(p.picture) for p in found if p.label == 0]
+    normal = [p for p in found if p.label == 0]
     with_mass = [p for p in found if p.mask is not None and p.mask.any()]
     if not normal or not with_mass:
         raise DataError(
@@ -103,25 +100,40 @@ def mapped_breast(data: Path) -> Mapped:
             "some of both",
             "put masks beside the pictures as NAME_mask.png, or into busi_masks",
         )
-    pictures = np.stack([breast_us.squeezed(p.picture) for p in with_mass])
-    readings = breast_us.read_pictures(list(pictures), model)
-    known = np.array([r.distances.max() <= 1 and r.chances[0] < 0.5 for r in readings])
-    chosen = _some(np.flatnonzero(known), PICTURES)
-    truths = tuple(_squeezed_mask(with_mass[n].mask, side) for n in chosen)
-    middle: Floats = np.mean(normal, axis=0)
-    alone = float(score(middle[None, None])[0])
+
+    def read(batch: Floats, names: Sequence[str], by: Network = model) -> list[breast_us.PictureReading]:
+        return list(breast_us.read_pictures(list(batch[:, 0]), by, names=names))
+
+    def score_of(name: str) -> Score:
+        return lambda batch: np.array([1 - r.chances[0] for r in read(batch, [name] * len(batch))])
+
+    candidates = _some(np.arange(len(with_mass)), MASSES)
+    pictures = np.stack([breast_us.squeezed(with_mass[n].picture) for n in candidates])[:, None]
+    names = [with_mass[n].name for n in candidates]
+    known = [r.distances.max() <= 1 and r.chances[0] < 0.5 for r in read(pictures, names)]
+    chosen = np.flatnonzero(known)
+    taken = [with_mass[n] for n in candidates[chosen]]
+
+    def maps_of(by: Network) -> Maps:
+        return lambda batch: np.stack([r.mask for r in read(batch, [p.name for p in taken], by)])
+
+    # the mean of normal pictures has lost its speckle and passes for a mass, so one of them is taken
+    plain = np.stack([breast_us.squeezed(p.picture) for p in normal])[:, None]
+    suspicion = [1 - r.chances[0] for r in read(plain, [p.name for p in normal])]
+    middle = int(np.argsort(suspicion, kind="stable")[len(normal) // 2])
     return Mapped(
-        pictures[chosen][:, None],
-        tuple(with_mass[n].group for n in chosen),
-        score,
+        pictures[chosen],
+        tuple(p.group for p in taken),
+        lambda n: score_of(taken[n].name),
         maps_of(model),
         tuple(maps_of(Network(content)) for content in _mixed("breast_us")),
-        middle[None],
-        truths,
+        plain[middle],
+        tuple(_squeezed_mask(p.mask, side) for p in taken),
         (
-            f"maps: {len(chosen)} of {np.count_nonzero(known)} pictures with an outlined mass on which one "
-            f"is found; explained is the probability of a mass; hidden by the mean of {len(normal)} "
-            f"normal pictures, which itself has a probability of {alone:.2f}",
+            f"maps: {len(taken)} of {len(candidates)} pictures with an outlined mass, evenly spread: those "
+            "on which one is found, by the one network trained without them if they took part in training",
+            f"maps: explained is the probability of a mass; hidden by the normal picture of the middle "
+            f"probability, {suspicion[middle]:.2f}, of {len(normal)}",
         ),
     )
 
@@ -211,7 +223,7 @@ def mapped_imported(
     return Mapped(
         seen[chosen],
         tuple(labelled.patients[n] for n in chosen),
-        score,
+        lambda n: score,
         maps_of(score),
         tuple(maps_of(scores_of(network_predictor(network))) for network in networks),
         normal,
