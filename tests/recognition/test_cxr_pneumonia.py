@@ -173,7 +173,7 @@ def test_a_childs_film_gets_a_finding_with_its_place(shared: Path) -> None:
             assert chance.value >= chance.threshold
         else:
             assert finding.region is None
-        assert result.maps[0].source_instances == ("2.25.1",)
+        assert [m.source_instances for m in result.maps] == [("2.25.1",)] * (finding.status != "no_opinion")
     assert present >= 8
 
 
@@ -193,6 +193,7 @@ def test_what_it_does_not_know_gets_no_opinion_and_a_reason(
     assert [f.status for f in result.findings] == ["no_opinion"]
     assert [(n.kind, n.code) for n in result.notes] == [("gate", code)]
     assert result.findings[0].region is None
+    assert not result.maps
 
 
 @pytest.mark.parametrize(

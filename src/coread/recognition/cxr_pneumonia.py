@@ -165,7 +165,7 @@ class CxrPneumonia:
         return type(self)(thresholds[FINDING])
 
     def analyze(self, inputs: Inputs) -> Result:
-        """Return one finding and one map for each chest film.
+        """Return one finding for each chest film, and a map where the model has an opinion.
 
         Raises:
             NotApplicableError: No image is a frontal chest film.
@@ -183,7 +183,7 @@ class CxrPneumonia:
         for key, image in films.items():
             finding, heat, note = _read(key, image, inputs.patient.age_years, self.threshold)
             findings.append(finding)
-            maps.append(heat)
+            maps.extend([heat] if note is None else [])  # a map would speak where the model does not
             notes.extend([note] if note else [])
         return Result(findings=tuple(findings), maps=tuple(maps), notes=tuple(notes))
 
