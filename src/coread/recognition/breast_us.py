@@ -136,12 +136,16 @@ def mask_on(mask: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.flo
     return np.asarray(back, dtype=np.float32)
 
 
-def mass_outline(chance: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Return the outline of one mass on a map of chances.
+def mass_outline(chance: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Return the outline of one mass, at the size of the picture that was squeezed.
 
     Taken are the likeliest pixels, so many of them that the Dice to be expected under the chances is
     largest; of several parts that this gives the likeliest one, by its mean chance. A part under
     `MINIMUM_PART` of the picture is taken only where all are so small. Never empty.
+
+    Args:
+        chance: Square map of chances.
+        shape: Rows and columns of the outline.
 
     References:
         Lipton et al., Optimal thresholding of classifiers to maximize F1 measure, ECML PKDD 2014.
@@ -149,18 +153,20 @@ def mass_outline(chance: NDArray[np.float32]) -> NDArray[np.bool_]:
     Examples:
         >>> chance = np.zeros((40, 40), dtype=np.float32)
         >>> chance[5:15, 5:15], chance[25:35, 25:35] = 0.4, 0.3
-        >>> outline = mass_outline(chance)
+        >>> outline = mass_outline(chance, (40, 40))
         >>> int(outline.sum()), bool(outline[5:15, 5:15].all())
         (100, True)
     """
     falling = np.sort(chance, axis=None)[::-1].astype(np.float64)
     inside = np.cumsum(falling)
     expected = 2 * inside / (np.arange(1, falling.size + 1) + inside[-1])
-    parts, count = ndimage.label(chance >= falling[expected.argmax()])
-    numbers = np.arange(1, count + 1)
-    large = ndimage.sum_labels(np.ones_like(chance), parts, numbers) >= MINIMUM_PART * chance.size
-    mean = ndimage.mean(chance, parts, numbers)
-    likeliest = numbers[np.argmax(np.where(large, mean, -1.0) if large.any() else mean)]
+    whole = mask_on(chance, shape)
+    parts, _ = ndimage.label(whole >= min(falling[expected.argmax()], whole.max()))
+    drawn = parts > 0
+    area = np.bincount(parts[drawn])[1:]
+    mean = np.bincount(parts[drawn], whole[drawn])[1:] / area
+    large = area >= MINIMUM_PART * whole.size
+    likeliest = np.argmax(np.where(large, mean, -1.0) if large.any() else mean) + 1
     return np.asarray(parts == likeliest)
 
 
@@ -238,7 +244,9 @@ class BreastUltrasound:
             notes += [note] if note else []
             chance = mask_on(reading.mask, image.plane.shape)
             believed = note is None and bool(reading.chances[0] <= 0.5)
-            drawn = mass_outline(chance) if believed else np.zeros(chance.shape, dtype=np.bool_)
+            drawn = np.zeros(chance.shape, dtype=np.bool_)
+            if believed:
+                drawn = mass_outline(reading.mask, image.plane.shape)
             findings += _findings(key, image, reading, drawn, settings, gated=note is not None)
             if note is None:
                 maps.append(_map(image, chance))
@@ -457,7 +465,7 @@ def mass_dice(readings: Sequence[PictureReading], pictures: Sequence[Labelled]) 
     for reading, picture in zip(readings, pictures, strict=True):
         assert picture.mask is not None
         rows, columns = picture.mask.shape
-        scores.append(dice(mass_outline(mask_on(reading.mask, (rows, columns))), picture.mask))
+        scores.append(dice(mass_outline(reading.mask, (rows, columns)), picture.mask))
     return np.array(scores)
 
 

@@ -19,7 +19,7 @@ from sklearn.linear_model import LogisticRegression
 from coread.errors import DataError
 from coread.extras import require
 from coread.recognition.breast_pictures import CLASSES, Labelled, read_folder
-from coread.recognition.breast_us import SIDE, known_as, mask_on, mass_outline, squeezed
+from coread.recognition.breast_us import SIDE, known_as, mass_outline, squeezed
 from coread.recognition.members import FOLDS_KEY
 from coread.recognition.metrics import auc, dice, expected_calibration_error
 from coread.recognition.operating import chosen_threshold
@@ -98,8 +98,8 @@ def trained_record(
             truth = pictures[number].mask
             assert truth is not None
             if truth.any():
-                drawn = mass_outline(mask_on(mask[0, 0].numpy(), truth.shape))
-                overlaps[number] = dice(drawn, truth)
+                rows, columns = truth.shape
+                overlaps[number] = dice(mass_outline(mask[0, 0].numpy(), (rows, columns)), truth)
         told = auc(labels[~chosen] == 2, softmax(scores[~chosen], axis=1)[:, 2])
         overlap = np.nanmean(overlaps[~chosen])
         progress(f"network {fold + 1} of {plan.folds}: AUC {told:.4f}, Dice {overlap:.4f} on unseen pictures")
