@@ -16,13 +16,14 @@ from coread.recognition.hippocampus import (
     ANTERIOR,
     BOX,
     FIELD,
+    NAMES,
     POSTERIOR,
     Case,
     Hippocampus,
+    agreements,
     believed_labels,
     evaluate,
     fielded,
-    hausdorff_95,
     label_probability,
     network,
     read_pairs,
@@ -84,14 +85,6 @@ def test_standardised_values_do_not_depend_on_scale() -> None:
     assert float(one.std()) == pytest.approx(1.0, abs=1e-5)
     assert standardised(values * 170 + 33) == pytest.approx(one, abs=1e-5)
     assert not standardised(np.full((4, 4, 4), 7.0)).any()
-
-
-def test_hausdorff_of_shifted_boxes() -> None:
-    a = np.zeros((30, 30, 30), bool)
-    a[10:20, 10:20, 10:20] = True
-    assert hausdorff_95(a, a) == 0.0
-    assert hausdorff_95(a, np.roll(a, 4, axis=2)) == 4.0
-    assert hausdorff_95(a, np.zeros_like(a)) == float("inf")
 
 
 def test_the_data_have_the_known_mean_volumes(shared: Path) -> None:
@@ -188,3 +181,28 @@ def test_the_weights_are_those_of_the_card_and_lie_with_their_licence() -> None:
 def test_it_keeps_what_the_platform_promises(shared: Path) -> None:
     study = Inputs(volumes={"a": crop(apart(shared)[3].values)})
     assert check_analyzer(Hippocampus(), study)
+
+
+def test_agreement_of_volumes_has_a_closed_form() -> None:
+    """The model a fifth larger everywhere: a quotient of 1.2 for both parts, without spread."""
+    pairs = []
+    for size in (10, 20, 40):
+        mine, truth = np.zeros((2, 2, 60), np.uint16)
+        truth[0, :size], truth[1, :size] = 1, 2
+        mine[0, : size * 6 // 5], mine[1, : size * 6 // 5] = 1, 2
+        pairs.append((mine, truth))
+    for limits in agreements(pairs).values():
+        assert (limits.low, limits.high, limits.patients) == pytest.approx((1.2, 1.2, 3))
+
+
+def test_volumes_are_told_with_the_limits_of_agreement(shared: Path) -> None:
+    case = apart(shared)[0]
+    result = Hippocampus().analyze(Inputs(volumes={"a": crop(case.values)}))
+    known = network().settings["agreement"]
+    for measured, name in zip(result.measurements, NAMES.values(), strict=True):
+        assert measured.interval is not None
+        value, limits = measured.quantity.value, known[name]
+        assert limits["patients"] == 40
+        assert measured.interval.low == pytest.approx(value / limits["high"])
+        assert measured.interval.high == pytest.approx(value / limits["low"])
+        assert measured.interval.low < value < measured.interval.high

@@ -16,6 +16,7 @@ from coread.recognition.metrics import (
     brier,
     classifier_figures,
     expected_calibration_error,
+    hausdorff_95,
 )
 
 
@@ -78,3 +79,12 @@ def test_rows_of_one_patient_are_drawn_together() -> None:
     )["auc"]
     assert copies.value == pytest.approx(once.value)
     assert copies.high - copies.low == pytest.approx(once.high - once.low, rel=0.1)
+
+
+def test_hausdorff_of_shifted_boxes() -> None:
+    a = np.zeros((30, 30, 30), bool)
+    a[10:20, 10:20, 10:20] = True
+    assert hausdorff_95(a, a) == 0.0
+    assert hausdorff_95(a, np.roll(a, 4, axis=2)) == 4.0
+    assert hausdorff_95(a, np.roll(a, 4, axis=2), (1.0, 1.0, 0.5)) == 2.0
+    assert hausdorff_95(a, np.zeros_like(a)) == float("inf")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,9 @@ from coread.core import (
 from coread.core.vocabulary import VOLUME
 from coread.errors import DataError, NotApplicableError
 from coread.imaging.orientation import Orientation
+from coread.recognition.agreement import Agreement
 from coread.recognition.labelled import Part
-from coread.recognition.metrics import bootstrap_mean, dice
+from coread.recognition.metrics import bootstrap_mean, dice, hausdorff_95
 from coread.recognition.registry import Evaluation, weights_file
 from coread.recognition.runtime import Network, load_card, load_network
 
@@ -40,6 +42,7 @@ SPACING_MM = (0.95, 1.05)
 ANTERIOR = CodedConcept("hippocampus-ant", "99COREAD", "Anterior part of hippocampus")
 POSTERIOR = CodedConcept("hippocampus-post", "99COREAD", "Posterior part of hippocampus")
 LABELS = {1: ANTERIOR, 2: POSTERIOR}
+NAMES = {1: "anterior", 2: "posterior"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +136,13 @@ def label_probability(values: NDArray[Any], model: Network) -> NDArray[np.float3
         model: As `network` gives it.
     """
     said = model.run({"volume": fielded(standardised(values))[None, None]})["probability"][0]
-    parts = np.stack([unfielded(part, values.shape) for part in said[1:]])
-    return np.concatenate([1 - parts.sum(axis=0, keepdims=True), parts])
+    return with_background([unfielded(part, values.shape) for part in said[1:]])
+
+
+def with_background(parts: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Return the probabilities of the labels with that of none of them before."""
+    labels = np.stack(parts)
+    return np.concatenate([1 - labels.sum(axis=0, keepdims=True), labels])
 
 
 def believed_labels(
@@ -203,9 +211,11 @@ def _volume(labels: LabelMap, label: int) -> Measurement:
     mask = labels.mask(label)
     assert isinstance(mask, Mask)
     millilitres = float(np.count_nonzero(mask.voxels)) * mask.geometry.voxel_volume_mm3 / 1000
+    limits = Agreement.from_settings(network().settings["agreement"][NAMES[label]])
     return Measurement(
         VOLUME,
         Quantity(millilitres, "mL"),
+        interval=limits.around(millilitres),
         method=f"{STEM} {load_card(STEM).version}, counted voxels",
         site=LABELS[label],
         source_instances=labels.source_instances,
@@ -234,16 +244,21 @@ def _turned(path: Path) -> NDArray[Any]:
     return np.asarray(image.dataobj).transpose(2, 1, 0)[:, ::-1, ::-1]
 
 
-def hausdorff_95(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
-    """Return the 95th percentile of the distances between two surfaces, both ways, in voxels.
+def agreements(
+    pairs: Iterable[tuple[NDArray[np.integer[Any]], NDArray[np.integer[Any]]]],
+) -> dict[str, Agreement]:
+    """Return how far volumes lie from the expert's, as quotients, by the names in `NAMES`.
 
-    Infinite where one of the two is empty.
+    Args:
+        pairs: Label maps, the model's and the expert's, in both of which both labels are.
     """
-    if not a.any() or not b.any():
-        return float("inf")
-    edges = [mask & ~ndimage.binary_erosion(mask) for mask in (a, b)]
-    away = [ndimage.distance_transform_edt(~edge) for edge in edges]
-    return float(np.percentile(np.concatenate([away[1][edges[0]], away[0][edges[1]]]), 95))
+    counts = np.array(
+        [[[np.count_nonzero(labels == label) for label in NAMES] for labels in pair] for pair in pairs]
+    )
+    return {
+        name: Agreement.of(counts[:, 0, n], counts[:, 1, n], quotient=True)
+        for n, name in enumerate(NAMES.values())
+    }
 
 
 def evaluate(data: Path, *, part: Part | None = None, threads: int = 1) -> Evaluation:
@@ -266,7 +281,7 @@ def evaluate(data: Path, *, part: Part | None = None, threads: int = 1) -> Evalu
     for case in chosen:
         said = believed_labels(label_probability(case.values, model))
         drawn = np.zeros(case.labels.shape, dtype=np.uint16) if said is None else said
-        for label, name in ((1, "anterior"), (2, "posterior")):
+        for label, name in NAMES.items():
             mine, truth = drawn == label, case.labels == label
             error = abs(np.count_nonzero(mine) - np.count_nonzero(truth)) / np.count_nonzero(truth)
             figures.setdefault(f"dice_{name}", []).append(dice(mine, truth))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,18 @@ from numpy.typing import NDArray
 
 from coread.errors import InputError
 from coread.extras import require
-from coread.recognition.hippocampus import FIELD, LABELS, Case, fielded, read_pairs, standardised, unfielded
+from coread.recognition.hippocampus import (
+    FIELD,
+    LABELS,
+    Case,
+    agreements,
+    believed_labels,
+    fielded,
+    read_pairs,
+    standardised,
+    unfielded,
+    with_background,
+)
 from coread.recognition.metrics import dice
 from coread.recognition.training.checkpoint import Checkpoint, Deal, kept_steps
 from coread.recognition.training.export import onnx_bytes
@@ -135,7 +146,13 @@ def trained_record(
         validation.append(reached.tolist())
         networks.append(network)
     shipped = mean_probability(networks)
-    scores = dice_of(shipped, [case for case, part in zip(cases, parts, strict=True) if not part])
+    apart = [case for case, part in zip(cases, parts, strict=True) if not part]
+    scores = dice_of(shipped, apart)
+    drawn = (
+        (believed_labels(said), case.labels)
+        for said, case in zip(probabilities_of(shipped, apart), apart, strict=True)
+    )
+    agreement = agreements((labels, truth) for labels, truth in drawn if labels is not None)
     means = np.mean(list(scores.values()), axis=0)
     progress(f"Dice anterior {means[0]:.4f}, posterior {means[1]:.4f} on {len(scores)} volumes not seen")
     settings = {
@@ -143,6 +160,7 @@ def trained_record(
         "torch": torch.__version__,
         "numpy": np.__version__,
         "unseen": sorted(scores),
+        "agreement": {name: limits.settings() for name, limits in agreement.items()},
     }
     record = {
         "settings": settings,
@@ -156,14 +174,20 @@ def trained_record(
 
 def dice_of(network: Module, cases: Sequence[Case]) -> dict[str, tuple[float, float]]:
     """Return the anterior and the posterior Dice of each case by name; `network` gives probabilities."""
-    torch = require("torch", extra="train")
     scores: dict[str, tuple[float, float]] = {}
-    for case in cases:
-        with torch.no_grad():
-            said = network(torch.from_numpy(fielded(standardised(case.values)))[None, None])[0].argmax(0)
-        drawn = unfielded(said.numpy(), case.labels.shape)
+    for case, said in zip(cases, probabilities_of(network, cases), strict=True):
+        drawn = said.argmax(axis=0)
         scores[case.name] = (dice(drawn == 1, case.labels == 1), dice(drawn == 2, case.labels == 2))
     return scores
+
+
+def probabilities_of(network: Module, cases: Sequence[Case]) -> Iterator[NDArray[np.float32]]:
+    """Yield the probabilities (3, slices, rows, columns) of each case."""
+    torch = require("torch", extra="train")
+    for case in cases:
+        with torch.no_grad():
+            said = network(torch.from_numpy(fielded(standardised(case.values)))[None, None])[0].numpy()
+        yield with_background([unfielded(part, case.labels.shape) for part in said[1:]])
 
 
 def mean_probability(networks: Sequence[Module]) -> Module:
