@@ -129,7 +129,8 @@ def measured_faithfulness(given: Mapped, *, steps: int = STEPS) -> dict[str, Est
 def _on(cells: Floats, shape: Sequence[int]) -> Floats:
     if shape[0] == shape[1]:
         return cells_on_square(cells, shape[0])
-    return resample_linear(cells[None], shape)[0]
+    drawn: Floats = resample_linear(cells[None], shape)[0]
+    return drawn
 
 
 def _over_groups(values: Sequence[tuple[str, float]]) -> Estimate:
