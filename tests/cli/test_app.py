@@ -67,6 +67,36 @@ def test_every_kind_of_error_has_its_code_and_three_lines(
     assert len(capsys.readouterr().err.strip().splitlines()) == 3
 
 
+def test_a_disk_that_fails_is_told_without_a_trace(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(**_: object) -> int:
+        raise OSError(28, "No space left on device", "results.json")
+
+    monkeypatch.setattr("coread.cli.app.app", full)
+    assert leave("read") == 6
+    said = capsys.readouterr().err
+    assert "results.json" in said
+    assert len(said.strip().splitlines()) == 3
+
+
+def test_a_reader_of_the_output_may_have_enough() -> None:
+    code = (
+        "import os, coread.cli.app as frame\n"
+        "frame.app = lambda **_: [print('x' * 70000, flush=True) for _ in range(50)]\n"
+        "frame.main([])"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as done:
+        assert done.stdout is not None
+        assert done.stderr is not None
+        done.stdout.read(10)
+        done.stdout.close()
+        assert done.stderr.read() == b""
+    assert done.returncode == 130
+
+
 def test_a_target_that_is_there_is_kept(tmp_path: Path) -> None:
     taken = tmp_path / "taken.json"
     taken.write_text("{}")

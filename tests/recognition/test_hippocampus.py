@@ -9,15 +9,13 @@ import numpy as np
 import pytest
 
 from coread.core import Acquisition, Geometry, Inputs, Volume
-from coread.core.vocabulary import VOLUME
+from coread.core.vocabulary import ANTERIOR_HIPPOCAMPUS, POSTERIOR_HIPPOCAMPUS, VOLUME
 from coread.errors import DataError, NotApplicableError
 from coread.recognition import hippocampus, registry
 from coread.recognition.hippocampus import (
-    ANTERIOR,
     BOX,
     FIELD,
     NAMES,
-    POSTERIOR,
     Case,
     Hippocampus,
     agreements,
@@ -114,7 +112,7 @@ def test_outlines_follow_the_truth_on_the_volumes_own_grid(shared: Path) -> None
     assert labels.grid.shape == case.values.shape
     assert dice(labels.values == 1, case.labels == 1) > 0.8
     assert dice(labels.values == 2, case.labels == 2) > 0.8
-    assert labels.labels == {1: ANTERIOR, 2: POSTERIOR}
+    assert labels.labels == {1: ANTERIOR_HIPPOCAMPUS, 2: POSTERIOR_HIPPOCAMPUS}
     for measured, label in zip(result.measurements, (1, 2), strict=True):
         assert measured.concept == VOLUME
         assert measured.quantity.unit == "mL"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import sys
 from typing import Annotated, Any
 
@@ -11,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from coread.cli.common import Exit, report_error
-from coread.errors import CoreadError
+from coread.errors import CoreadError, TransportError
 
 # name: (module, one line); a noun with verbs is a group of its own
 COMMANDS = {
@@ -108,4 +109,12 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(Exit.CANCELLED)
     except CoreadError as error:
         sys.exit(report_error(error))
+    except BrokenPipeError:  # who reads the output, such as `head`, has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(Exit.CANCELLED)
+    except OSError as error:  # a disk that is full or taken away, at any place
+        disk = TransportError(
+            str(error), "a disk that can be read and written", "check the path and its rights"
+        )
+        sys.exit(report_error(disk))
     sys.exit(code or 0)

@@ -40,6 +40,9 @@ BRAIN = _sct("12738006", "Brain")
 BREAST = _sct("76752008", "Breast")
 BONE = _sct("272673000", "Bone")
 
+ANTERIOR_HIPPOCAMPUS = _own("hippocampus-ant", "Anterior part of hippocampus")
+POSTERIOR_HIPPOCAMPUS = _own("hippocampus-post", "Posterior part of hippocampus")
+
 # findings
 ABNORMALITY = _own("finding", "Abnormality")
 LUNG_OPACITY = _own("lung-opacity", "Lung opacity")
@@ -81,6 +84,13 @@ MEAN_LUNG_DENSITY = _own("lung-density", "Mean lung density")
 LAA_950 = _own("laa-950", "Low attenuation area below -950 HU")
 PERC_15 = _own("perc15", "15th percentile of lung density")
 IMAGE_NOISE = _own("image-noise", "Image noise")
+MASS_WIDTH = _own("mass-width", "Width of mass along the skin")
+MASS_HEIGHT = _own("mass-height", "Height of mass towards the depth")
+CIRCULARITY = _own("circularity", "Circularity of outline")
+SOLIDITY = _own("solidity", "Solidity of outline")
+AXIS_RATIO = _own("axis-ratio", "Long over short axis")
+ELLIPSE_OVERLAP = _own("ellipse-overlap", "Overlap with an ellipse")
+SHOWN_PART = _own("shown-part", "Probability of the body part shown")
 EXPOSURE_CLIPPING = _own("clipping", "Part of the pixels at the ends of the range")
 
 # maps

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from coread.core import (
-    CodedConcept,
     Image,
     Inputs,
     Measurement,
@@ -21,6 +20,7 @@ from coread.core import (
     Result,
     Volume,
 )
+from coread.core.vocabulary import SHOWN_PART
 from coread.errors import DataError, NotApplicableError
 from coread.imaging.orientation import Orientation
 from coread.recognition.body_part_pictures import (
@@ -43,7 +43,6 @@ from coread.recognition.runtime import Network, load_card, load_network
 STEM = "body_part"
 SMALLEST = 20
 OUTPUTS = ("logits", "distances")
-SHOWN_PART = CodedConcept("shown-part-probability", "99COREAD", "Probability of the body part shown")
 
 
 @dataclass(frozen=True, slots=True)

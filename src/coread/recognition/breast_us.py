@@ -14,7 +14,6 @@ from scipy import ndimage
 from scipy.special import softmax
 
 from coread.core import (
-    CodedConcept,
     Finding,
     Image,
     Inputs,
@@ -30,7 +29,18 @@ from coread.core import (
     Quantity,
     Result,
 )
-from coread.core.vocabulary import AREA, BREAST_MASS, BREAST_SUSPICION, PROBABILITY_MAP
+from coread.core.vocabulary import (
+    AREA,
+    AXIS_RATIO,
+    BREAST_MASS,
+    BREAST_SUSPICION,
+    CIRCULARITY,
+    ELLIPSE_OVERLAP,
+    MASS_HEIGHT,
+    MASS_WIDTH,
+    PROBABILITY_MAP,
+    SOLIDITY,
+)
 from coread.errors import DataError, NotApplicableError
 from coread.imaging.outline import Outline, outline_of
 from coread.recognition.breast_pictures import Labelled, PictureSet, read_folder
@@ -48,13 +58,6 @@ FINDING = "malignant"
 THREADS = 2  # three networks look at the picture and at its mirror image
 SMALLEST = 64
 MINIMUM_PART = 0.001  # of the picture: what is smaller is no mass that the network was trained on
-
-WIDTH = CodedConcept("mass-width", "99COREAD", "Width of mass along the skin")
-HEIGHT = CodedConcept("mass-height", "99COREAD", "Height of mass towards the depth")
-CIRCULARITY = CodedConcept("circularity", "99COREAD", "Circularity of outline")
-SOLIDITY = CodedConcept("solidity", "99COREAD", "Solidity of outline")
-AXIS_RATIO = CodedConcept("axis-ratio", "99COREAD", "Long over short axis")
-ELLIPSE_OVERLAP = CodedConcept("ellipse-overlap", "99COREAD", "Overlap with an ellipse")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -337,8 +340,8 @@ def _shape(image: Image, drawn: NDArray[np.bool_]) -> tuple[Measurement, ...]:
             flags=flags,
         )
         for concept, value, unit in (
-            (WIDTH, found.width, length),
-            (HEIGHT, found.height, length),
+            (MASS_WIDTH, found.width, length),
+            (MASS_HEIGHT, found.height, length),
             (AREA, found.area, area),
             (CIRCULARITY, found.circularity, "1"),
             (SOLIDITY, found.solidity, "1"),

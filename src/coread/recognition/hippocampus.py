@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from coread.core import (
-    CodedConcept,
     Inputs,
     LabelMap,
     Mask,
@@ -23,7 +22,7 @@ from coread.core import (
     Result,
     Volume,
 )
-from coread.core.vocabulary import VOLUME
+from coread.core.vocabulary import ANTERIOR_HIPPOCAMPUS, POSTERIOR_HIPPOCAMPUS, VOLUME
 from coread.errors import DataError, NotApplicableError
 from coread.imaging.orientation import Orientation
 from coread.recognition.agreement import Agreement
@@ -39,9 +38,7 @@ FIELD = (40, 56, 40)
 """What the network sees: the middle of the crop. All labels of the data set lie in it."""
 SMALLEST = (20, 36, 24)
 SPACING_MM = (0.95, 1.05)
-ANTERIOR = CodedConcept("hippocampus-ant", "99COREAD", "Anterior part of hippocampus")
-POSTERIOR = CodedConcept("hippocampus-post", "99COREAD", "Posterior part of hippocampus")
-LABELS = {1: ANTERIOR, 2: POSTERIOR}
+LABELS = {1: ANTERIOR_HIPPOCAMPUS, 2: POSTERIOR_HIPPOCAMPUS}
 NAMES = {1: "anterior", 2: "posterior"}
 
 

@@ -81,9 +81,7 @@ def _on_distances(scores: NDArray[np.float64], away: NDArray[np.float64]) -> tup
     if not unknown:
         return ()
     of = np.count_nonzero(np.isfinite(scores))
-    return (
-        f"hd95_mm leaves out {unknown} of {of} outlines: spacing not known, or one side lacks the label",
-    )
+    return (f"hd95_mm leaves out {unknown} of {of} outlines: spacing not known, or one side lacks the label",)
 
 
 def evaluate_on_table(
