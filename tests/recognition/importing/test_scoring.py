@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from coread.core import card_from_table
-from coread.errors import InputError, NotApplicableError
+from coread.errors import DataError, InputError, NotApplicableError
 from coread.recognition.importing import ImportedModel, Intensity, Specification
 from coread.recognition.importing.imported import card_thresholds
 from coread.recognition.importing.scoring import evaluate_scored, scored_imported
@@ -56,6 +56,16 @@ def data(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.fixture
+def two(data: Path) -> Path:
+    """The same pictures, the last pair labelled as the first."""
+    with np.load(data) as file:
+        images = file["test_images"]
+    path = data.with_name("two.npz")
+    np.savez(path, test_images=images, test_labels=np.array([[0], [0], [1], [1], [0], [0]]))
+    return path
+
+
 def test_one_of_several_classes_is_judged_against_all_others(data: Path) -> None:
     three = model(("normal", "bacterial", "viral"), "none")
     found = scored_imported(three, data, finding="viral")
@@ -67,17 +77,19 @@ def test_one_of_several_classes_is_judged_against_all_others(data: Path) -> None
         scored_imported(three, data)
 
 
-def test_of_two_classes_the_second_is_judged_at_the_card_s_threshold(data: Path) -> None:
-    found = scored_imported(model(("normal", "ill"), "softmax"), data)
+def test_of_two_classes_the_second_is_judged_at_the_card_s_threshold(data: Path, two: Path) -> None:
+    found = scored_imported(model(("normal", "ill"), "softmax"), two)
     assert (found.finding, found.threshold) == ("ill", 0.6)
     assert found.labels.tolist() == [0, 0, 1, 1, 0, 0]
     e = np.e
     assert found.scores == pytest.approx([1 / (1 + e)] * 2 + [e / (1 + e)] * 2 + [0.5] * 2)
+    with pytest.raises(DataError, match="label 2"):
+        scored_imported(model(("normal", "ill"), "softmax"), data)
 
 
-def test_findings_that_may_come_together_are_judged_alone(data: Path) -> None:
+def test_findings_that_may_come_together_are_judged_alone(two: Path) -> None:
     both = model(("mass", "effusion"), "sigmoid")
-    found = scored_imported(both, data, finding="effusion")
+    found = scored_imported(both, two, finding="effusion")
     assert found.labels.tolist() == [0, 0, 1, 1, 0, 0]
     assert found.scores == pytest.approx([0.5] * 2 + [1 / (1 + np.exp(-1))] * 2 + [0.5] * 2)
     with pytest.raises(InputError, match="mass, effusion"):
