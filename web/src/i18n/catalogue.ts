@@ -232,6 +232,7 @@ export const catalogue = {
   "axis.sagittal": ["Sagittal", "Sagital"],
   "view.cursor": ["Cursor {value} {unit}", "İmleç {value} {unit}"],
   "view.complete": ["All {n} slices loaded", "{n} kesitin tümü yüklendi"],
+  "view.complete.one": ["Image loaded", "Görüntü yüklendi"],
   "view.tool.window": ["Mouse: window", "Fare: pencere"],
   "view.tool.zoom": ["Mouse: zoom", "Fare: yakınlık"],
   "view.tool.length": ["Mouse: length", "Fare: uzunluk"],

@@ -333,7 +333,7 @@ export function ReadingPage({ study, reading, setReading, refetchStudy }: Props)
   const nothing = useCallback(() => () => undefined, []);
   const loaded = useSyncExternalStore(pixels?.subscribe ?? nothing, () => pixels?.loaded ?? 0);
   const total = pixels?.slices.length ?? 0;
-  const loadedWords = total === 0 ? "" : loaded < total ? t("view.loading", { n: loaded, total }) : t("view.complete", { n: total });
+  const loadedWords = total === 0 ? "" : loaded < total ? t("view.loading", { n: loaded, total }) : total === 1 ? t("view.complete.one") : t("view.complete", { n: total });
 
   const layout = state.full ? 1 : state.layout;
   const views = state.full ? [state.active] : Array.from({ length: VIEWS_OF[state.layout] }, (_, n) => n);
