@@ -2,7 +2,8 @@
 
     python benchmarks/models.py
 
-One thread of ONNX Runtime, two for the left ventricle as in use. Medians of five runs after a first one.
+One thread of ONNX Runtime, two for the left ventricle and the breast as in use. Medians of five runs after
+a first one.
 """
 
 from __future__ import annotations

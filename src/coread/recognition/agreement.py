@@ -79,7 +79,7 @@ class Agreement:
             (value / self.high, value / self.low) if self.quotient else (value - self.high, value - self.low)
         )
         low, high = (float(np.clip(end, 0.0, at_most)) for end in ends)
-        return Interval(low, high, LEVEL, f"agreement with the expert in {self.patients} unseen patients")
+        return Interval(low, high, LEVEL, f"agreement with the expert in {self.patients} unseen cases")
 
     def settings(self) -> dict[str, Any]:
         """Return the same as plain values, to be kept with the weights."""

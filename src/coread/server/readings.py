@@ -171,7 +171,7 @@ def _silence(shown: ShownResult) -> s.SilenceJson | None:
     nothing = not (findings or shown.result.measurements or shown.result.labels)
     closed = any(note.kind == "gate" for note in notes)
     if any(f.status == "no_opinion" for f in findings) or (nothing and closed):
-        said = " ".join(note.text for note in notes if note.kind in ("gate", "warning"))
+        said = " ".join(note.text for note in notes if note.kind == "gate")
         return s.SilenceJson(
             model=name, code="no_opinion", text=said or "The model has no opinion on this study."
         )

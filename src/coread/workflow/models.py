@@ -312,10 +312,10 @@ def evaluate(
     model = loaded(entry, threads=threads, device=device)
     if not model.outputs:
         return evaluate_outlines(model, data, part=part, read=read)
+    model = model.with_thresholds({name: point.threshold for name, point in entry.points.items()})
     if data.suffix.lower() not in (".csv", ".tsv"):
-        model = model.with_thresholds({name: point.threshold for name, point in entry.points.items()})
         return evaluate_scored(model, scored_imported(model, data, finding=finding, part=part))
-    return evaluate_on_table(entry.folder, data, part=part, read=read, threads=threads)
+    return evaluate_on_table(model, data, part=part, read=read)
 
 
 def map_figures(

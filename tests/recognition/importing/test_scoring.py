@@ -12,6 +12,7 @@ from coread.errors import DataError, InputError, NotApplicableError
 from coread.recognition.importing import ImportedModel, Intensity, Specification
 from coread.recognition.importing.imported import card_thresholds
 from coread.recognition.importing.scoring import evaluate_scored, scored_imported
+from coread.recognition.training.evaluation import evaluate_on_table
 
 CARD = {
     "name": "Corners",
@@ -85,6 +86,17 @@ def test_of_two_classes_the_second_is_judged_at_the_card_s_threshold(data: Path,
     assert found.scores == pytest.approx([1 / (1 + e)] * 2 + [e / (1 + e)] * 2 + [0.5] * 2)
     with pytest.raises(DataError, match="label 2"):
         scored_imported(model(("normal", "ill"), "softmax"), data)
+
+
+def test_a_table_is_judged_at_the_threshold_in_use(two: Path) -> None:
+    table = two.with_name("cases.csv")
+    rows = [f"two.npz#test_images[{n}],{n},{'ill' if n in (2, 3) else 'normal'}" for n in range(6)]
+    table.write_text("\n".join(["image,patient,label", *rows]))
+    said = model(("normal", "ill"), "softmax")
+    at_card = evaluate_on_table(said, table).metrics
+    assert (at_card["sensitivity"].value, at_card["specificity"].value) == (1.0, 1.0)
+    at_site = evaluate_on_table(said.with_thresholds({"ill": 0.2}), table).metrics
+    assert (at_site["sensitivity"].value, at_site["specificity"].value) == (1.0, 0.0)
 
 
 def test_findings_that_may_come_together_are_judged_alone(two: Path) -> None:

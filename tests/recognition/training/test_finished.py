@@ -12,7 +12,7 @@ import pytest
 from PIL import Image as Picture
 
 from coread.errors import DataError, InputError
-from coread.recognition.importing import Intensity, Specification, import_model
+from coread.recognition.importing import Intensity, Specification, import_model, load_imported
 from coread.recognition.importing.imported import read_card
 from coread.recognition.metrics import Estimate
 from coread.recognition.training.card import card_table, card_text
@@ -196,7 +196,7 @@ def test_an_imported_classifier_is_measured_at_the_cards_threshold(tmp_path: Pat
         "200.png,bright,d",
     ]
     (tmp_path / "cohort.csv").write_text("\n".join(lines))
-    result = evaluate_on_table(folder, tmp_path / "cohort.csv")
+    result = evaluate_on_table(load_imported(folder), tmp_path / "cohort.csv")
     # p(bright) = 1 / (1 + exp(-8 (g / 255 - 1/2))): .018, .236, .441 dark; .297, .909 bright
     assert {
         name: result.metrics[name].value for name in ("auc", "sensitivity", "specificity", "accuracy")
@@ -209,7 +209,7 @@ def test_an_imported_classifier_is_measured_at_the_cards_threshold(tmp_path: Pat
     assert (result.cases, result.patients) == (5, 4)
     (tmp_path / "cohort.csv").write_text("image,label,patient\n0.png,grey,a\n")
     with pytest.raises(DataError, match="row 2: label 'grey'"):
-        evaluate_on_table(folder, tmp_path / "cohort.csv")
+        evaluate_on_table(load_imported(folder), tmp_path / "cohort.csv")
 
 
 def test_an_imported_segmentation_is_measured_on_masks(tmp_path: Path) -> None:
@@ -224,7 +224,7 @@ def test_an_imported_segmentation_is_measured_on_masks(tmp_path: Path) -> None:
         Picture.fromarray(mask).save(tmp_path / f"{name}_mask.png")
         lines.append(f"{name}.png,{name}_mask.png,{name}")
     (tmp_path / "cohort.csv").write_text("\n".join(lines))
-    result = evaluate_on_table(folder, tmp_path / "cohort.csv")
+    result = evaluate_on_table(load_imported(folder), tmp_path / "cohort.csv")
     assert result.metrics["dice"].value == pytest.approx((1.0 + 0.5) / 2)
     with pytest.raises(InputError, match="nothing at"):
-        evaluate_on_table(folder, tmp_path / "none.csv")
+        evaluate_on_table(load_imported(folder), tmp_path / "none.csv")

@@ -15,7 +15,7 @@ from sklearn.metrics import roc_auc_score
 from coread.core import Acquisition, Geometry, Image, ImagePlane, Volume
 from coread.errors import DataError, InputError
 from coread.interop.nifti import read_volume
-from coread.recognition.importing import import_model
+from coread.recognition.importing import import_model, load_imported
 from coread.recognition.importing.imported import read_card
 from coread.recognition.training.evaluation import evaluate_on_table
 from coread.recognition.training.own import train_own
@@ -138,11 +138,11 @@ def test_import_takes_it_and_says_what_torch_says(disc: tuple[Path, dict[str, An
         said = model.classify(image)
         assert said["disc"] == pytest.approx(float(torch.softmax(logits, 0)[1]), abs=1e-4)
         assert said["disc"] == pytest.approx(float(row["p_disc"]), abs=1e-5)
-    again = evaluate_on_table(tmp_path / "discs", folder / "cohort.csv")
+    again = evaluate_on_table(load_imported(tmp_path / "discs"), folder / "cohort.csv")
     assert (again.cases, again.patients) == (80, 60)
     assert again.metrics["auc"].value > 0.9
     with pytest.raises(InputError, match="test part"):
-        evaluate_on_table(tmp_path / "discs", folder / "cohort.csv", part="test")
+        evaluate_on_table(load_imported(tmp_path / "discs"), folder / "cohort.csv", part="test")
 
 
 def test_stopped_and_taken_up_it_is_the_same_file(disc: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
@@ -221,7 +221,9 @@ def test_discs_are_outlined_on_the_pictures_own_grid(tmp_path: Path) -> None:
     assert record["metrics"]["dice_test"]["value"] == pytest.approx(np.mean(scores), abs=1e-5)
     run = tmp_path / "run"
     model = import_model(run / "discs.onnx", name="discs", card=run / "card.toml", out=tmp_path / "models")
-    again = evaluate_on_table(tmp_path / "models" / "discs", tmp_path / "cohort.csv", part="test")
+    again = evaluate_on_table(
+        load_imported(tmp_path / "models" / "discs"), tmp_path / "cohort.csv", part="test"
+    )
     assert again.metrics["dice"].value == pytest.approx(np.mean(scores), abs=1e-5)
     with np.load(tmp_path / "5.npz") as file:
         picture = file["picture"].astype(np.float32)[None]

@@ -290,7 +290,7 @@ export const catalogue = {
   "compare.silence": ["Where CoRead says nothing", "CoRead'in bir şey demediği yerler"],
   "silence.no_opinion": ["{model}: no opinion. {text}", "{model}: görüş yok. {text}"],
   "silence.not_applicable": ["{model}: does not apply. {text}", "{model}: uygulanamaz. {text}"],
-  "silence.elsewhere": ["{n} others are not for this study", "Diğer {n} tanesi bu çalışma için değil"],
+  "silence.elsewhere": ["Not for this study: {n}", "Bu çalışma için değil: {n}"],
   "silence.failed": ["{model}: failed. {text}", "{model}: başarısız. {text}"],
   "silence.no_finding": ["{model}: looked and found nothing.", "{model}: baktı, bir şey bulmadı."],
   "compare.nobody": ["Neither you nor CoRead found anything.", "Ne siz ne CoRead bir şey buldu."],

@@ -70,7 +70,7 @@ export function ComparePanel(props: Props) {
       {warnings.length > 0 && (
         <section className="callout" role="note">
           <h2><span>{t("compare.warnings")}</span></h2>
-          {warnings.map((note) => <p key={`${note.model}/${note.code}`}>{note.text} <span className="muted">{note.model}</span></p>)}
+          {warnings.map((note, n) => <p key={n}>{note.text} <span className="muted">{note.model}</span></p>)}
         </section>
       )}
       {total === 0 && <p className="muted">{t("compare.nobody")}</p>}
@@ -101,7 +101,7 @@ export function ComparePanel(props: Props) {
       {notes.length > 0 && (
         <section className="silence">
           <h2><span>{t("compare.notes")}</span></h2>
-          {notes.map((note) => <p key={`${note.model}/${note.code}`}>{note.model}: {note.text}</p>)}
+          {notes.map((note, n) => <p key={n}>{note.model}: {note.text}</p>)}
         </section>
       )}
     </div>

@@ -53,7 +53,7 @@ export function ReadingPage({ study, reading, setReading, refetchStudy }: Props)
   const [drawer, setDrawer] = useState(false);
   const [busy, setBusy] = useState(false);
   const [awaited, setAwaited] = useState(false);
-  const left = useRef(false);
+  const here = useRef<string | null>(null); // the study that is on the page
   const [error, setError] = useState<unknown>(null);
   const [warned, setWarned] = useState(false);
   const [stated, setStated] = useState<ReadonlySet<string>>(new Set());
@@ -165,7 +165,7 @@ export function ReadingPage({ study, reading, setReading, refetchStudy }: Props)
   const reveal = useCallback(async () => {
     try {
       while (!(await api.reveal(uid))) {
-        if (left.current) return;
+        if (here.current !== uid) return;
         setAwaited(true);
         await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
       }
@@ -178,9 +178,9 @@ export function ReadingPage({ study, reading, setReading, refetchStudy }: Props)
     setReading(await api.reading(uid));
   }, [uid, setReading, t]);
   useEffect(() => {
-    left.current = false;
+    here.current = uid;
     return () => {
-      left.current = true;
+      here.current = null;
     };
   }, [uid]);
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coread.errors import CoreadError, DataError, InputError
-from coread.recognition.importing import ImportedModel, load_imported
+from coread.recognition.importing import ImportedModel
 from coread.recognition.labelled import Part
 from coread.recognition.registry import Evaluation
 from coread.recognition.training.cases import Cases, Reader, no_reader
@@ -48,7 +48,7 @@ def evaluate_outlines(
             given = case.open()
             drawn = said.regions(model.probabilities(given.channels, given.geometry))
         except CoreadError as error:
-            left_out.append((case.name, "; ".join(filter(None, (error.came, error.expected)))))
+            left_out.append((case.name, _why(error)))
             last = error
             continue
         pair = [drawn[name] for name in said.labels], [given.truth[name] for name in said.labels]
@@ -84,30 +84,32 @@ def _on_distances(scores: NDArray[np.float64], away: NDArray[np.float64]) -> tup
     return (f"hd95_mm leaves out {unknown} of {of} outlines: spacing not known, or one side lacks the label",)
 
 
+def _why(error: CoreadError) -> str:
+    """What came and what was expected; what to do is told where nothing is left to measure."""
+    return "; ".join(filter(None, (error.came, error.expected)))
+
+
 def evaluate_on_table(
-    folder: Path,
+    model: ImportedModel,
     table: Path,
     *,
     part: Part | None = None,
     columns: Mapping[str, str] | None = None,
     read: Reader = no_reader,
-    threads: int = 1,
 ) -> Evaluation:
     """Return figures of an imported model on a table of cases, with intervals over patients.
 
     Args:
-        folder: That `coread.recognition.importing.import_model` wrote.
+        model: At the threshold in use.
         table: As for training: columns ``image``, ``label`` or ``mask``, ``patient``.
         part: Of the table's column ``split``; all rows where none is named.
         columns: Standard names of the table's columns to those that it has.
         read: Of DICOM and NIfTI files.
-        threads: Of ONNX Runtime.
 
     Raises:
         InputError: There is no table, no such part, or the model answers several questions about a picture.
         DataError: The cases can't be used, or are of other classes.
     """
-    model = load_imported(folder, threads=threads)
     said = model.specification
     if said.task == "segment":
         if columns:
@@ -132,7 +134,7 @@ def evaluate_on_table(
                 raise DataError(f"label {row.label!r}", f"one of {', '.join(said.outputs)}")
             chances.append(list(model.classify(cases.scan(row.image).picture()).values()))
         except DataError as error:
-            left_out.append((f"row {row.number}: {row.name}", "; ".join(filter(None, error.args[:2]))))
+            left_out.append((f"row {row.number}: {row.name}", _why(error)))
             if len(left_out) == len(cohort.rows):
                 raise DataError(
                     f"{cohort.name}, row {row.number}: {error.came}", error.expected, error.todo
@@ -143,8 +145,9 @@ def evaluate_on_table(
     labels = np.array([said.outputs.index(row.label or "") for row in rows], dtype=np.int64)
     cuts = None
     if len(said.outputs) == 2:
-        cuts = np.full(len(labels), 0.5 if model.card.threshold is None else model.card.threshold)
-        notes += ["No operating point on the card: figures at 0.5."] if model.card.threshold is None else []
+        cut = model.thresholds.get(said.outputs[1])
+        cuts = np.full(len(labels), 0.5 if cut is None else cut)
+        notes += ["No operating point on the card: figures at 0.5."] if cut is None else []
     metrics = class_figures(labels, np.array(chances), patients, said.outputs, cuts, seed=SEED)
     return Evaluation(
         model.name,

@@ -68,24 +68,17 @@ def unet(width: int, outputs: int) -> Module:
     nn = torch.nn
     widths = [width, width * 3 // 2, width * 2]
 
-    def convolutions(channels: int, filters: int) -> Module:
-        layers: list[Module] = []
-        for source in (channels, filters):
-            layers += [
-                nn.Conv3d(source, filters, 3, padding=1, bias=False),
-                nn.BatchNorm3d(filters),
-                nn.ReLU(),
-            ]
-        return nn.Sequential(*layers)
-
     class UNet(nn.Module):  # type: ignore[misc, name-defined]
         def __init__(self) -> None:
             super().__init__()
             self.down = nn.ModuleList(
-                [convolutions(source, filters) for source, filters in zip([8, *widths], widths, strict=False)]
+                [
+                    _convolutions(source, filters)
+                    for source, filters in zip([8, *widths], widths, strict=False)
+                ]
             )
             self.up = nn.ModuleList(
-                [convolutions(widths[2] + widths[1], widths[1]), convolutions(widths[1] + width, width)]
+                [_convolutions(widths[2] + widths[1], widths[1]), _convolutions(widths[1] + width, width)]
             )
             self.last = nn.Conv3d(width, 8 * outputs, 1)
             self.fine = nn.Conv3d(outputs + 1, outputs, 3, padding=1)
@@ -120,25 +113,18 @@ def fine_unet(widths: Sequence[int], outputs: int) -> Module:
     torch = require("torch", extra="train")
     nn = torch.nn
 
-    def convolutions(channels: int, filters: int) -> Module:
-        layers: list[Module] = []
-        for source in (channels, filters):
-            layers += [
-                nn.Conv3d(source, filters, 3, padding=1, bias=False),
-                nn.BatchNorm3d(filters),
-                nn.ReLU(inplace=True),
-            ]
-        return nn.Sequential(*layers)
-
     class UNet(nn.Module):  # type: ignore[misc, name-defined]
         def __init__(self) -> None:
             super().__init__()
             pairs = list(zip(widths[:0:-1], widths[-2::-1], strict=True))
             self.down = nn.ModuleList(
-                [convolutions(source, filters) for source, filters in zip([1, *widths], widths, strict=False)]
+                [
+                    _convolutions(source, filters)
+                    for source, filters in zip([1, *widths], widths, strict=False)
+                ]
             )
             self.widen = nn.ModuleList([nn.ConvTranspose3d(low, high, 2, stride=2) for low, high in pairs])
-            self.up = nn.ModuleList([convolutions(2 * high, high) for _, high in pairs])
+            self.up = nn.ModuleList([_convolutions(2 * high, high) for _, high in pairs])
             self.last = nn.Conv3d(widths[0], outputs, 1)
 
         def forward(self, volumes: Tensor) -> Tensor:
@@ -152,6 +138,19 @@ def fine_unet(widths: Sequence[int], outputs: int) -> Module:
             return self.last(maps)
 
     return UNet()
+
+
+def _convolutions(channels: int, filters: int) -> Module:
+    """Two convolutions, each normalised over the batch and cut at 0."""
+    nn = require("torch", extra="train").nn
+    layers: list[Module] = []
+    for source in (channels, filters):
+        layers += [
+            nn.Conv3d(source, filters, 3, padding=1, bias=False),
+            nn.BatchNorm3d(filters),
+            nn.ReLU(inplace=True),
+        ]
+    return nn.Sequential(*layers)
 
 
 def _blocks(maps: Tensor) -> Tensor:
